@@ -1,0 +1,1 @@
+"""A Kitfile and files to layers and a manifest, and back."""

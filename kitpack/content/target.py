@@ -1,0 +1,204 @@
+"""What every place of content can do, as protocols.
+
+A local image layout, a remote repository and plain memory look alike, so one :func:`kitpack.content.copy.copy`
+moves bundles between any two of them. What only some places can do (delete, list tags, mount) stands in protocols
+of its own and is found by ``isinstance``.
+
+Content is immutable and named by its digest, so every operation but ``tag`` may be repeated safely.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import BinaryIO, Protocol, TypeAlias, runtime_checkable
+
+from kitpack.errors import IntegrityError
+from kitpack.oci.descriptor import Descriptor
+from kitpack.oci.digest import BLOCK, Digest
+from kitpack.oci.manifest import MAX_MANIFEST_SIZE, Manifest
+
+__all__ = [
+    "Adds",
+    "Deletes",
+    "Leases",
+    "ListsReferrers",
+    "ListsTags",
+    "Mounts",
+    "Opener",
+    "Source",
+    "Target",
+    "fetch_bytes",
+    "fetch_manifest",
+    "opener_of",
+    "verified_blocks",
+]
+
+Opener: TypeAlias = Callable[[int], BinaryIO]
+"""Opens the same bytes again and again, each time at the offset it is given: what makes a transfer repeatable
+after a lost connection and resumable after a lost process. The caller closes the stream."""
+
+
+class Source(Protocol):
+    """A place to read from."""
+
+    def resolve(self, reference: str) -> Descriptor:
+        """Find a manifest by tag or digest.
+
+        Raises:
+            NotFoundError: When there is none.
+        """
+        ...
+
+    def fetch(self, descriptor: Descriptor, offset: int = 0) -> BinaryIO:
+        """Open content for reading from a byte offset on. The bytes are **not** verified yet; the caller closes.
+
+        Raises:
+            NotFoundError: When it is not there.
+        """
+        ...
+
+    def exists(self, descriptor: Descriptor) -> bool:
+        """Whether the content is there with its whole size."""
+        ...
+
+
+class Target(Source, Protocol):
+    """A place to read from and write to."""
+
+    def push(self, descriptor: Descriptor, open_at: Opener) -> None:
+        """Store content; having it already is success. It gets its name only when size and digest are right.
+
+        Raises:
+            IntegrityError: When the bytes are not what the descriptor says; nothing is stored then.
+            NotFoundError: When a manifest names content that is not here.
+        """
+        ...
+
+    def tag(self, descriptor: Descriptor, reference: str) -> None:
+        """Let a name point at a manifest that is here, wherever it pointed before.
+
+        Raises:
+            NotFoundError: When the manifest is not here.
+        """
+        ...
+
+
+@runtime_checkable
+class Adds(Protocol):
+    """Can take in bytes whose digest is not known yet, reading them once."""
+
+    def add(self, open_at: Opener) -> tuple[Digest, int]:
+        """Store the bytes and return their digest and number."""
+        ...
+
+
+@runtime_checkable
+class ListsTags(Protocol):
+    """Knows its tags."""
+
+    def tags(self) -> Iterator[str]:
+        """All tags, in no particular order, read page by page.
+
+        Raises:
+            NotFoundError: When the repository does not exist.
+        """
+        ...
+
+
+@runtime_checkable
+class ListsReferrers(Protocol):
+    """Knows which manifests have a given subject."""
+
+    def referrers(self, subject: Descriptor, artifact_type: str = "") -> Iterator[Descriptor]:
+        """The manifests whose subject this is, optionally of one artifact type only."""
+        ...
+
+
+@runtime_checkable
+class Deletes(Protocol):
+    """Can forget names and content."""
+
+    def untag(self, reference: str) -> None:
+        """Remove a tag and leave the manifest.
+
+        Raises:
+            NotFoundError: When there is no such tag.
+            UnsupportedError: When this place cannot remove a tag alone.
+        """
+        ...
+
+
+@runtime_checkable
+class Mounts(Protocol):
+    """Can take a blob over from another repository of the same registry without moving its bytes."""
+
+    def mount(self, descriptor: Descriptor, source: Source) -> bool:
+        """Try it; False means the bytes have to be pushed."""
+        ...
+
+
+@runtime_checkable
+class Leases(Protocol):
+    """Must be told while something reads or builds up content that no tag protects yet."""
+
+    def lease(self) -> AbstractContextManager[None]:
+        """Keep garbage collection away until the context ends."""
+        ...
+
+
+def opener_of(data: bytes) -> Opener:
+    """An opener of bytes in memory."""
+    return lambda offset: io.BytesIO(data[offset:])
+
+
+def verified_blocks(stream: BinaryIO, descriptor: Descriptor) -> Iterator[bytes]:
+    """Read a stream to its end in large blocks, proving it.
+
+    Raises:
+        IntegrityError: As soon as there are more bytes than the descriptor says, or at the end when there are fewer or
+            their digest is another. Nothing read before may be trusted until the iterator has ended.
+    """
+    hasher = descriptor.digest.hasher()
+    left = descriptor.size
+    while block := stream.read(min(BLOCK, left + 1)):
+        left -= len(block)
+        if left < 0:
+            raise IntegrityError(f"{descriptor.digest}: more bytes arrived than the {descriptor.size} expected")
+        hasher.update(block)
+        yield block
+    if left:
+        raise IntegrityError(f"{descriptor.digest}: {descriptor.size} bytes were expected, {left} are missing")
+    if not descriptor.digest.matches(hasher):
+        raise IntegrityError(f"expected {descriptor.digest}, received bytes of {hasher.name}:{hasher.hexdigest()}")
+
+
+def fetch_bytes(source: Source, descriptor: Descriptor, limit: int = MAX_MANIFEST_SIZE) -> bytes:
+    """Read small content whole, verified.
+
+    Args:
+        source: Where it is.
+        descriptor: What it is.
+        limit: The number of bytes above which it is refused unread.
+
+    Raises:
+        IntegrityError: When it is larger than the limit or not what the descriptor says.
+        NotFoundError: When it is not there.
+    """
+    if descriptor.size > limit:
+        raise IntegrityError(
+            f"{descriptor.digest} is {descriptor.size} bytes long; at most {limit} are read into memory"
+        )
+    with source.fetch(descriptor) as stream:
+        return b"".join(verified_blocks(stream, descriptor))
+
+
+def fetch_manifest(source: Source, descriptor: Descriptor) -> Manifest:
+    """Read a manifest or index, verified and parsed.
+
+    Raises:
+        InvalidManifestError: When the bytes are not one.
+        IntegrityError, NotFoundError: As :func:`fetch_bytes`.
+    """
+    return Manifest.parse(fetch_bytes(source, descriptor), descriptor.media_type)

@@ -1,0 +1,231 @@
+"""Every error that kitpack raises on purpose.
+
+::
+
+    KitpackError
+    ├ UsageError                    the command cannot be understood
+    ├ KitfileError(issues)          every fault of a Kitfile at once
+    ├ PackError                     files that cannot become layers (ChangedFileError)
+    ├ InvalidReferenceError, InvalidDigestError, InvalidManifestError   text that breaks the spec's grammar
+    ├ ContentError                  NotFoundError, TagExistsError, IntegrityError, UnsupportedError, StoreError
+    ├ RegistryError                 AuthError, DeniedError, RateLimitedError, UnreachableError
+    ├ UnpackError                   UnsafePathError, FileConflictError
+    └ VerifyError                   what is stored or unpacked is not what was packed
+
+A message says what was found and what was expected; a hint names what to type next. Failures of foreign libraries
+are translated once, in the module that imports the library. ``OSError`` passes through as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "AuthError",
+    "ChangedFileError",
+    "ContentError",
+    "DeniedError",
+    "FileConflictError",
+    "IntegrityError",
+    "InvalidDigestError",
+    "InvalidManifestError",
+    "InvalidReferenceError",
+    "Issue",
+    "KitfileError",
+    "KitpackError",
+    "NotFoundError",
+    "PackError",
+    "RateLimitedError",
+    "RegistryError",
+    "StoreError",
+    "TagExistsError",
+    "UnpackError",
+    "UnreachableError",
+    "UnsafePathError",
+    "UnsupportedError",
+    "UsageError",
+    "VerifyError",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """One fault in something the user wrote.
+
+    Attributes:
+        path: The file it stands in, as the user would type it.
+        line: Its line, counted from 1; 0 when the fault is the file itself.
+        column: Its column, counted from 1; 0 when unknown.
+        message: What was found and what is allowed.
+        hint: What to write instead, or an empty string.
+        severity: ``"error"`` or ``"warning"``.
+    """
+
+    path: str
+    message: str
+    line: int = 0
+    column: int = 0
+    hint: str = ""
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        place = ":".join([self.path, *(str(n) for n in (self.line, self.column) if n)])
+        advice = f" ({self.hint})" if self.hint else ""
+        return f"{place}: {self.message}{advice}"
+
+
+class KitpackError(Exception):
+    """The root of all errors raised on purpose.
+
+    Args:
+        message: What was wrong: what was found, what was expected.
+        hint: What to do next, usually a command to type.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(KitpackError):
+    """The command line asks for something that makes no sense."""
+
+    exit_code = 2
+
+
+class KitfileError(KitpackError):
+    """A Kitfile with faults: ``issues`` lists all of them, in the order of their lines."""
+
+    exit_code = 3
+
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        count = len(issues)
+        super().__init__(f"{count} fault{'s' if count != 1 else ''} in the Kitfile")
+        self.issues = tuple(issues)
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *map(str, self.issues)])
+
+
+class PackError(KitpackError):
+    """Files that cannot be packed as the Kitfile asks."""
+
+    exit_code = 3
+
+
+class ChangedFileError(PackError):
+    """A file that changed while it was being read."""
+
+
+class InvalidReferenceError(KitpackError, ValueError):
+    """Text that is not a reference to a bundle."""
+
+    exit_code = 2
+
+
+class InvalidDigestError(KitpackError, ValueError):
+    """Text that is not a digest."""
+
+    exit_code = 2
+
+
+class InvalidManifestError(KitpackError, ValueError):
+    """Bytes that are not a manifest kitpack can trust."""
+
+    exit_code = 6
+
+
+class ContentError(KitpackError):
+    """Something about stored content."""
+
+
+class NotFoundError(ContentError):
+    """The blob, manifest, tag or repository is not there."""
+
+    exit_code = 4
+
+
+class TagExistsError(ContentError):
+    """The tag already names other content, and tags of versions are not moved."""
+
+    exit_code = 5
+
+
+class IntegrityError(ContentError):
+    """Bytes that do not match their digest or size."""
+
+    exit_code = 6
+
+
+class UnsupportedError(ContentError):
+    """The content or the place cannot do what was asked."""
+
+
+class StoreError(ContentError):
+    """A local store that cannot be used: damaged, busy, or of another version."""
+
+
+class RegistryError(ContentError):
+    """A registry that answered with a failure.
+
+    Args:
+        message: What was asked and what came back, without secrets.
+        hint: What to do next.
+        status: The HTTP status, or 0 when no answer came.
+        codes: The error codes of the distribution spec that the body carried.
+    """
+
+    exit_code = 7
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, codes: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.codes = tuple(codes)
+
+
+class AuthError(RegistryError):
+    """The registry does not know who is asking."""
+
+    exit_code = 8
+
+
+class DeniedError(RegistryError):
+    """The registry knows who is asking, and refuses."""
+
+    exit_code = 8
+
+
+class RateLimitedError(RegistryError):
+    """The registry asks to slow down, and waiting did not help."""
+
+
+class UnreachableError(RegistryError):
+    """No answer: the name, the network, TLS or a time limit failed."""
+
+
+class UnpackError(KitpackError):
+    """A bundle that cannot be written out; the target folder is as it was."""
+
+    exit_code = 9
+
+
+class UnsafePathError(UnpackError):
+    """A path in the bundle that could write outside the target folder or harm it."""
+
+    exit_code = 6
+
+
+class FileConflictError(UnpackError):
+    """Files in the target folder that would be overwritten though they were changed."""
+
+    exit_code = 5
+
+
+class VerifyError(KitpackError):
+    """Stored or unpacked content differs from what was packed."""
+
+    exit_code = 6

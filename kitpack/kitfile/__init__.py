@@ -1,0 +1,1 @@
+"""What the author declares: the Kitfile as values, its text, its schema."""

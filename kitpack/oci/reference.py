@@ -1,0 +1,191 @@
+"""References: how a person names a bundle.
+
+======================================  ===============================================
+``assistant:1.4.0``                     a tag in the local store
+``registry.example/team/bot:1.4.0``     a tag in a repository of a registry
+``registry.example/team/bot@sha256:…``  exactly this manifest
+``oci:DIR:1.4.0``, ``oci:DIR@sha256:…`` a tag or manifest in an OCI image layout anywhere
+======================================  ===============================================
+
+Spec: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests (names and tags)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from kitpack.errors import InvalidDigestError, InvalidReferenceError
+from kitpack.oci.digest import Digest
+
+__all__ = ["LAYOUT_SCHEME", "LayoutReference", "Reference", "is_tag"]
+
+LAYOUT_SCHEME = "oci:"
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_HOST_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_REGISTRY = re.compile(rf"(?:{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[0-9a-fA-F:]+\])(?::([0-9]{{1,5}}))?")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_MAX_NAME = 255
+
+
+def is_tag(text: str) -> bool:
+    """Whether the text is a tag by the spec: at most 128 letters, digits, ``_``, ``.``, ``-``, no leading ``.-``."""
+    return _TAG.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A repository, and usually one thing in it.
+
+    Attributes:
+        registry: Host and port; empty for the local store.
+        repository: The name inside the registry.
+        tag: The tag, or an empty string.
+        digest: The digest of the manifest; when both are given, the digest decides.
+    """
+
+    registry: str
+    repository: str
+    tag: str = ""
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Read a reference to one bundle.
+
+        Raises:
+            InvalidReferenceError: When the text breaks the grammar, or names a repository without tag or digest.
+        """
+        reference = cls.parse_repository(text)
+        if not reference.selector:
+            raise InvalidReferenceError(
+                f"{text!r} names a repository but no version in it",
+                hint=f"add a tag: {text}:TAG (`kitpack list {text}` shows them)",
+            )
+        return reference
+
+    @classmethod
+    def parse_repository(cls, text: str) -> Reference:
+        """Read a reference whose tag and digest may be missing.
+
+        Raises:
+            InvalidReferenceError: When the text breaks the grammar.
+        """
+        _refuse_odd(text)
+        name, _, digest_text = text.partition("@")
+        head, _, rest = name.partition("/")
+        registry = head if rest and ("." in head or ":" in head or head == "localhost" or head[0] == "[") else ""
+        path = rest if registry else name
+        repository, colon, tag = path.partition(":")
+        _check_registry(text, registry)
+        _check_repository(text, registry, repository)
+        if colon and not is_tag(tag):
+            raise InvalidReferenceError(
+                f"{text!r}: {tag[:140]!r} is not a tag; expected at most 128 letters, digits, '_', '.' or '-', "
+                "not starting with '.' or '-'"
+            )
+        return cls(registry, repository, tag, _digest(text, digest_text))
+
+    @property
+    def name(self) -> str:
+        """Registry and repository, without tag or digest."""
+        return f"{self.registry}/{self.repository}" if self.registry else self.repository
+
+    @property
+    def selector(self) -> str:
+        """What picks one manifest in the repository: the digest if there is one, else the tag."""
+        return str(self.digest) if self.digest else self.tag
+
+    def at(self, digest: Digest) -> Reference:
+        """The same repository at exactly this manifest."""
+        return replace(self, tag="", digest=digest)
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.name}{tag}{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutReference:
+    """A folder that is an OCI image layout, and usually one thing in it.
+
+    Attributes:
+        path: The folder as typed.
+        tag: The name of an entry of its index, or an empty string.
+        digest: The digest of a manifest in it.
+    """
+
+    path: str
+    tag: str = ""
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> LayoutReference:
+        """Read ``oci:DIR``, ``oci:DIR:TAG`` or ``oci:DIR@DIGEST``.
+
+        Raises:
+            InvalidReferenceError: When the folder is missing or the tag or digest breaks the grammar.
+        """
+        path, _, digest_text = text.removeprefix(LAYOUT_SCHEME).partition("@")
+        tag = ""
+        if not digest_text and ":" in path:
+            path, _, tag = path.rpartition(":")
+            if not is_tag(tag):
+                raise InvalidReferenceError(
+                    f"{text!r}: {tag[:140]!r} is not a tag", hint="write oci:DIR:TAG, for example oci:./bundles:1.4.0"
+                )
+        if not path or "\0" in path:
+            raise InvalidReferenceError(f"{text!r} names no folder", hint="write oci:DIR:TAG")
+        return cls(path, tag, _digest(text, digest_text))
+
+    @property
+    def selector(self) -> str:
+        """What picks one manifest in the layout: the digest if there is one, else the tag."""
+        return str(self.digest) if self.digest else self.tag
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{LAYOUT_SCHEME}{self.path}{tag}{digest}"
+
+
+def _refuse_odd(text: str) -> None:
+    if not text:
+        raise InvalidReferenceError("the reference is empty", hint="write NAME:TAG, for example assistant:1.4.0")
+    if "://" in text:
+        raise InvalidReferenceError(f"{text!r} starts with a scheme", hint=f"leave it out: {text.partition('://')[2]}")
+    if "@{" in text:
+        raise InvalidReferenceError(f"{text!r}: references to a point in time are not supported by this version")
+
+
+def _check_registry(text: str, registry: str) -> None:
+    if not registry:
+        return
+    match = _REGISTRY.fullmatch(registry)
+    if match is None or int(match.group(1) or 1) not in range(1, 65536):
+        raise InvalidReferenceError(f"{text!r}: {registry!r} is not a registry; expected HOST or HOST:PORT")
+
+
+def _check_repository(text: str, registry: str, repository: str) -> None:
+    if not _REPOSITORY.fullmatch(repository):
+        lower = repository.lower()
+        better = f"write {text.replace(repository, lower)}" if _REPOSITORY.fullmatch(lower) else ""
+        raise InvalidReferenceError(
+            f"{text[:300]!r}: {repository[:200]!r} is not a repository name; expected lower-case letters and digits, "
+            "joined by '.', '_', '-' or '/'",
+            hint=better,
+        )
+    if len(registry) + 1 + len(repository) > _MAX_NAME:
+        raise InvalidReferenceError(f"the repository name {repository[:60]!r}… is longer than {_MAX_NAME} characters")
+
+
+def _digest(text: str, digest_text: str) -> Digest | None:
+    if "@" not in text:
+        return None
+    try:
+        return Digest.parse(digest_text)
+    except InvalidDigestError as error:
+        raise InvalidReferenceError(f"{text[:300]!r}: {error.message}") from None

@@ -1,0 +1,1 @@
+"""Text and its variables; knows nothing of registries."""

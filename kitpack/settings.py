@@ -1,0 +1,98 @@
+"""Settings, and the only place that reads the environment.
+
+====================  ==========================================================================
+``KITPACK_HOME``      the local store; default: the platform's data folder
+``KITPACK_REGISTRY``  where references without a host live remotely, e.g. ``localhost:5000/team``
+``KITPACK_CA_FILE``   certificate authorities to trust, PEM
+``KITPACK_CLIENT_CERT``, ``KITPACK_CLIENT_KEY``  a client certificate, PEM
+``KITPACK_PLAIN_HTTP``  registries to talk to without TLS, separated by commas (loopback needs no mention)
+``KITPACK_JOBS``      blobs moved at the same time; default 4
+``DOCKER_CONFIG``     the folder of docker's ``config.json``; default ``~/.docker``
+``REGISTRY_AUTH_FILE``  a further file of credentials, as podman and skopeo write it
+``SOURCE_DATE_EPOCH``  seconds since 1970 to record as the time of packing; without it no time is recorded
+====================  ==========================================================================
+
+Proxy variables (``HTTPS_PROXY``, ``NO_PROXY``, …) are honoured by the HTTP library.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kitpack.errors import UsageError
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything about kitpack's surroundings that is not in a command.
+
+    Attributes:
+        home: The folder of the local store.
+        registry: Registry and repository prefix of references without a host; empty for none.
+        docker_config: Docker's configuration file.
+        auth_file: A further file of credentials, or None.
+        ca_file: Certificate authorities to trust instead of the system's, PEM.
+        client_cert: A client certificate, PEM.
+        client_key: Its key, PEM; None when it is in the same file.
+        plain_http: Registries (``host:port``) to talk to without TLS; ``*`` stands for all.
+        jobs: Blobs moved at the same time.
+        source_date_epoch: Seconds since 1970 to record as the time of packing.
+    """
+
+    home: Path
+    registry: str = ""
+    docker_config: Path
+    auth_file: Path | None = None
+    ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    plain_http: frozenset[str] = frozenset()
+    jobs: int = 4
+    source_date_epoch: int | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read the settings from environment variables.
+
+        Raises:
+            UsageError: When a variable that must be a number is not one.
+        """
+        home = Path.home()
+        return cls(
+            home=_path(environ, "KITPACK_HOME") or _data_folder(environ, home) / "kitpack",
+            registry=environ.get("KITPACK_REGISTRY", "").strip().rstrip("/"),
+            docker_config=(_path(environ, "DOCKER_CONFIG") or home / ".docker") / "config.json",
+            auth_file=_path(environ, "REGISTRY_AUTH_FILE"),
+            ca_file=_path(environ, "KITPACK_CA_FILE"),
+            client_cert=_path(environ, "KITPACK_CLIENT_CERT"),
+            client_key=_path(environ, "KITPACK_CLIENT_KEY"),
+            plain_http=frozenset(filter(None, environ.get("KITPACK_PLAIN_HTTP", "").replace(" ", "").split(","))),
+            jobs=_number(environ, "KITPACK_JOBS", least=1) or 4,
+            source_date_epoch=_number(environ, "SOURCE_DATE_EPOCH", least=0),
+        )
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path | None:
+    value = environ.get(name, "")
+    return Path(value).expanduser() if value else None
+
+
+def _number(environ: Mapping[str, str], name: str, *, least: int) -> int | None:
+    value = environ.get(name, "")
+    if not value:
+        return None
+    if not value.isascii() or not value.isdigit() or len(value) > 12 or int(value) < least:
+        raise UsageError(f"{name}={value!r}: expected a whole number, {least} or more")
+    return int(value)
+
+
+def _data_folder(environ: Mapping[str, str], home: Path) -> Path:
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support"
+    return _path(environ, "XDG_DATA_HOME") or home / ".local" / "share"
