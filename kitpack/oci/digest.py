@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from kitpack.errors import InvalidDigestError
 
@@ -51,7 +51,7 @@ class Digest:
             raise InvalidDigestError(f"digest algorithm {algorithm!r} is not known; expected sha256 or sha512")
         if len(digits) != _HEX_LENGTHS[algorithm]:
             raise InvalidDigestError(
-                f"a {algorithm} digest has {_HEX_LENGTHS[algorithm]} hexadecimal digits; {text[:160]!r} has {len(digits)}"
+                f"a {algorithm} digest has {_HEX_LENGTHS[algorithm]} hexadecimal digits, not {len(digits)}"
             )
         return cls(algorithm, digits)
 
@@ -59,11 +59,6 @@ class Digest:
     def of_bytes(cls, data: bytes, algorithm: str = "sha256") -> Digest:
         """Hash bytes that are already in memory."""
         return cls(algorithm, hashlib.new(algorithm, data).hexdigest())
-
-    @classmethod
-    def of_stream(cls, stream: BinaryIO, algorithm: str = "sha256") -> Digest:
-        """Hash a stream to its end without keeping it."""
-        return cls(algorithm, hashlib.file_digest(stream, algorithm).hexdigest())
 
     def hasher(self) -> _Hash:
         """A fresh hash object of this digest's algorithm."""

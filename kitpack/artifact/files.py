@@ -1,0 +1,172 @@
+"""The author's folder: which regular files it holds, and their bytes as they were when the packing began."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from kitpack.artifact.paths import printable, safe_path
+from kitpack.errors import ChangedFileError, PackError, UnsafePathError
+
+__all__ = ["SourceFile", "walk_files"]
+
+EXECUTABLE = 0o755
+PLAIN = 0o644
+"""The two modes that are packed, as in git: what else a mode says comes from the umask of the machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """A regular file below the author's folder.
+
+    Attributes:
+        path: Its path below the folder, forward slashes.
+        location: Where it is.
+        size: Its number of bytes when it was found.
+        mode: 0o755 when its owner may execute it, else 0o644.
+        stamp: What changes when somebody writes to it.
+    """
+
+    path: str
+    location: Path
+    size: int
+    mode: int
+    stamp: tuple[int, ...]
+
+    def open_at(self, offset: int) -> BinaryIO:
+        """Open the file; see :data:`kitpack.content.target.Opener`.
+
+        Raises:
+            ChangedFileError: Here or while reading, when it is no longer the file that was found.
+        """
+        try:
+            file = self.location.open("rb", buffering=0)
+        except FileNotFoundError:
+            raise self._changed() from None
+        if _stamp(os.fstat(file.fileno())) != self.stamp:
+            file.close()
+            raise self._changed()
+        file.seek(offset)
+        return cast("BinaryIO", _Unchanged(file, self))
+
+    def _changed(self) -> ChangedFileError:
+        return ChangedFileError(
+            f"{printable(self.path)} changed while it was being packed",
+            hint="wait until nothing writes to it, then run the same command again",
+        )
+
+
+class _Unchanged(io.RawIOBase):
+    """A file that makes sure at its end that nobody wrote to it meanwhile."""
+
+    def __init__(self, file: io.FileIO, source: SourceFile) -> None:
+        self._file = file
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # a memoryview is what io passes
+        count = self._file.readinto(buffer) or 0
+        if not count and len(buffer) and _stamp(os.fstat(self._file.fileno())) != self._source.stamp:
+            raise self._source._changed()  # noqa: SLF001
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def walk_files(
+    folder: Path, start: str, ignored: Callable[[str], bool], *, follow_symlinks: bool = False
+) -> Iterator[SourceFile]:
+    """All files at or below a path of the folder, in byte order of their paths.
+
+    Args:
+        folder: The author's folder.
+        start: A path below it; ``.`` for all of it.
+        ignored: Says whether a path below the folder is left out.
+        follow_symlinks: Whether links may lead to folders, and out of the author's folder.
+
+    Raises:
+        PackError: When something is neither a file nor a folder, or a link leads where it may not.
+        UnsafePathError: When a name cannot be unpacked everywhere.
+    """
+    walk = _Walk(folder.resolve(), ignored, follow_symlinks)
+    yield from walk.at("" if start == "." else start, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    root: Path
+    ignored: Callable[[str], bool]
+    follow_symlinks: bool
+
+    def at(self, path: str, parents: tuple[tuple[int, int], ...]) -> Iterator[SourceFile]:
+        location = self.root / path
+        try:
+            found = location.lstat()
+        except FileNotFoundError:
+            raise PackError(f"{printable(path)} does not exist") from None
+        if stat.S_ISLNK(found.st_mode):
+            found = self._linked(path, location)
+        if stat.S_ISDIR(found.st_mode):
+            yield from self._below(path, found, parents)
+        elif stat.S_ISREG(found.st_mode):
+            yield _source_file(path, location, found)
+        else:
+            raise PackError(f"{printable(path)} is neither a file nor a folder", hint="list it in .kitignore")
+
+    def _below(self, path: str, found: os.stat_result, parents: tuple[tuple[int, int], ...]) -> Iterator[SourceFile]:
+        identity = (found.st_dev, found.st_ino)
+        if identity in parents:
+            raise PackError(f"{printable(path)} is a link to a folder above itself", hint="list it in .kitignore")
+        for name in _sorted_names(self.root / path):
+            child = f"{path}/{name}" if path else name
+            if not self.ignored(child):
+                yield from self.at(child, (*parents, identity))
+
+    def _linked(self, path: str, location: Path) -> os.stat_result:
+        try:
+            real = location.resolve(strict=True)
+        except (OSError, RuntimeError):
+            raise PackError(f"{printable(path)} is a link that leads nowhere", hint="remove it") from None
+        found = real.stat()
+        inside = real.is_relative_to(self.root) and stat.S_ISREG(found.st_mode)
+        if not inside and not self.follow_symlinks:
+            raise PackError(
+                f"{printable(path)} is a link to {printable(str(real))}; links are followed to files inside the folder",
+                hint="copy what it leads to, list it in .kitignore, or pack with --follow-symlinks",
+            )
+        return found
+
+
+def _sorted_names(folder: Path) -> list[str]:
+    """Names in byte order, folders as if they ended in a slash, so that whole paths come out in byte order."""
+    with os.scandir(folder) as entries:
+        named = [(entry.name, entry.is_dir()) for entry in entries]
+    return [name for name, _ in sorted(named, key=lambda one: os.fsencode(one[0] + "/" * one[1]))]
+
+
+def _source_file(path: str, location: Path, found: os.stat_result) -> SourceFile:
+    if safe_path(path) != path:
+        raise UnsafePathError(f"{printable(path)} is not a path that can be packed")
+    return SourceFile(
+        path=path,
+        location=location,
+        size=found.st_size,
+        mode=EXECUTABLE if found.st_mode & stat.S_IXUSR else PLAIN,
+        stamp=_stamp(found),
+    )
+
+
+def _stamp(found: os.stat_result) -> tuple[int, ...]:
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

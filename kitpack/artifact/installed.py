@@ -1,0 +1,188 @@
+"""What was unpacked into a folder: the record that lets the next unpack, and an audit, tell drift from intent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from kitpack.artifact.paths import safe_path
+from kitpack.errors import StoreError
+from kitpack.oci.digest import Digest
+from kitpack.oci.jsontext import Json, JsonObject, parse_object
+
+__all__ = ["RECORD_NAME", "Drift", "Installed", "InstalledFile", "find_drift", "hash_file", "is_unchanged"]
+
+RECORD_NAME = ".kitpack.json"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledFile:
+    """A file as it was unpacked.
+
+    Attributes:
+        digest: The digest of its content.
+        size: Its number of bytes.
+        mode: Its permission bits.
+        role: Its role in the bundle.
+        archive: The digest of the archive it came out of; empty when it is a layer of its own.
+        stamp: Modification time in nanoseconds and inode: unchanged stamps need no hashing.
+    """
+
+    digest: str
+    size: int
+    mode: int
+    role: str
+    archive: str = ""
+    stamp: tuple[int, int] = (0, 0)
+
+    def settled(self, location: Path) -> InstalledFile:
+        """The same file at its place, with its mode set and its stamp taken."""
+        location.chmod(self.mode)
+        now = location.lstat()
+        return replace(self, stamp=(now.st_mtime_ns, now.st_ino))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What a folder holds of a bundle.
+
+    Attributes:
+        reference: What the user asked for.
+        digest: The manifest it was.
+        files: Every file of it, by path.
+        archives: The number of files in every archive that was unpacked whole, by digest.
+    """
+
+    reference: str = ""
+    digest: str = ""
+    files: Mapping[str, InstalledFile] = field(default_factory=dict)
+    archives: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> Installed | None:
+        """Read the record of a folder; None when nothing was unpacked there.
+
+        Raises:
+            StoreError: When the record is damaged.
+        """
+        try:
+            raw = (folder / RECORD_NAME).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            value = parse_object(raw)
+            if value.get("version") != _VERSION:
+                raise ValueError(f"version {value.get('version')!r} is not {_VERSION}")
+            return cls(
+                reference=str(value["reference"]),
+                digest=str(Digest.parse(str(value["digest"]))),
+                files={safe_path(path): _file(one) for path, one in _members(value["files"]).items()},
+                archives={digest: _number(count) for digest, count in _members(value["archives"]).items()},
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"{folder / RECORD_NAME} is damaged: {error}",
+                hint="delete it and unpack again with --overwrite",
+            ) from None
+
+    def stamped(self, path: str, file: InstalledFile) -> InstalledFile:
+        """The file with the stamp of this record, when the record has the same content under that path."""
+        known = self.files.get(path)
+        return replace(file, stamp=known.stamp) if known and known.digest == file.digest else file
+
+    def of_archive(self, digest: str, folder: Path) -> dict[str, InstalledFile]:
+        """The files of an archive, when all of them are in place and unchanged; else nothing."""
+        files = {path: file for path, file in self.files.items() if file.archive == digest}
+        whole = len(files) == self.archives.get(digest)
+        return files if whole and all(is_unchanged(folder / path, file) for path, file in files.items()) else {}
+
+    def save(self, folder: Path) -> None:
+        """Write the record, whole or not at all."""
+        value = {"version": _VERSION, **asdict(self)}
+        temporary = folder / f"{RECORD_NAME}.new"
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(value, file, ensure_ascii=False, indent=1, sort_keys=True)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / RECORD_NAME)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """A file that is not as it was unpacked.
+
+    Attributes:
+        path: Its path.
+        problem: ``missing``, ``changed``, ``mode`` or ``not a file``.
+    """
+
+    path: str
+    problem: str
+
+
+def find_drift(folder: Path, installed: Installed) -> list[Drift]:
+    """Compare every file of a record, byte for byte, with what is in the folder now."""
+    found = ((path, _problem(folder / path, file)) for path, file in sorted(installed.files.items()))
+    return [Drift(path=path, problem=problem) for path, problem in found if problem]
+
+
+def is_unchanged(location: Path, file: InstalledFile) -> bool:
+    """Whether a file is still what was unpacked; reads it only when its stamp is new."""
+    try:
+        now = location.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if not stat.S_ISREG(now.st_mode) or now.st_size != file.size:
+        return False
+    return (now.st_mtime_ns, now.st_ino) == file.stamp or hash_file(location) == file.digest
+
+
+def hash_file(location: Path) -> str:
+    """The digest of a file's content."""
+    with location.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
+def _problem(location: Path, file: InstalledFile) -> str:
+    try:
+        now = location.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+    if not stat.S_ISREG(now.st_mode):
+        return "not a file"
+    if now.st_size != file.size or hash_file(location) != file.digest:
+        return "changed"
+    return "mode" if (now.st_mode ^ file.mode) & stat.S_IXUSR else ""
+
+
+def _members(value: Json) -> JsonObject:
+    if not isinstance(value, dict):
+        raise TypeError("expected an object")
+    return value
+
+
+def _file(value: Json) -> InstalledFile:
+    one = _members(value)
+    stamp = one["stamp"]
+    if not isinstance(stamp, list) or len(stamp) != 2:
+        raise TypeError("stamp: expected two numbers")
+    return InstalledFile(
+        digest=str(Digest.parse(str(one["digest"]))),
+        size=_number(one["size"]),
+        mode=_number(one["mode"]) & 0o777,
+        role=str(one["role"]),
+        archive=str(one["archive"]),
+        stamp=(_number(stamp[0]), _number(stamp[1])),
+    )
+
+
+def _number(value: Json) -> int:
+    if not isinstance(value, int):
+        raise TypeError("expected a whole number")
+    return value

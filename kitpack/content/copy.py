@@ -1,0 +1,155 @@
+"""The one verb that moves content: from any source to any target.
+
+Blobs first, then the manifests that name them, then what refers to those, and the tag last: whoever sees the tag sees
+everything under it, at every moment and after every crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from kitpack.content.events import Counted, Event, OnEvent, ignore
+from kitpack.content.sidebyside import side_by_side
+from kitpack.content.target import Leases, ListsReferrers, Mounts, Source, Target, fetch_manifest, opener_of
+from kitpack.errors import IntegrityError, NotFoundError, TagExistsError
+from kitpack.oci.descriptor import Descriptor
+from kitpack.oci.digest import Digest
+from kitpack.oci.manifest import Manifest
+from kitpack.oci.mediatypes import ANNOTATION_FILEPATH, ANNOTATION_TITLE
+
+__all__ = ["copy", "leased", "refuse_moving_tag"]
+
+MAX_DEPTH = 8
+MAX_NODES = 100_000
+"""Bounds on a graph that a hostile registry serves: no real bundle comes near them."""
+
+
+def copy(
+    source: Source,
+    reference: str,
+    target: Target,
+    target_reference: str = "",
+    *,
+    referrers: bool = False,
+    force: bool = False,
+    jobs: int = 4,
+    on_event: OnEvent = ignore,
+) -> Descriptor:
+    """Copy what a reference names, with everything under it.
+
+    Content that the target has is not sent again, so a repeated or interrupted copy goes on where it was.
+
+    Args:
+        source: Where it is.
+        reference: Its tag or digest there.
+        target: Where it should be.
+        target_reference: The tag to give it there, last of all; empty for none.
+        referrers: Whether what refers to it (signatures, reports) comes along.
+        force: Whether a tag that names other content may be moved.
+        jobs: Blobs moved at the same time.
+        on_event: Told about progress, from several threads.
+
+    Returns:
+        The descriptor of the manifest.
+
+    Raises:
+        NotFoundError: When the reference, or something under it, is not at the source.
+        TagExistsError: When the tag names other content and ``force`` is not set; nothing was moved then.
+        IntegrityError: When the source delivers other bytes than their digest promises.
+    """
+    root = source.resolve(reference)
+    with leased(source, target):
+        if target_reference and not force:
+            refuse_moving_tag(target, target_reference, root.digest)
+        _copy_graphs(source, _roots(source, root, referrers=referrers), target, jobs, on_event)
+        if target_reference:
+            if not force:  # again: the bytes may have taken hours
+                refuse_moving_tag(target, target_reference, root.digest)
+            target.tag(root, target_reference)
+    return root
+
+
+def refuse_moving_tag(target: Source, reference: str, digest: Digest) -> None:
+    """Make sure that a tag is free or names this content already.
+
+    Raises:
+        TagExistsError: When it names something else.
+    """
+    try:
+        found = target.resolve(reference)
+    except NotFoundError:
+        return
+    if found.digest != digest:
+        raise TagExistsError(
+            f"the tag {reference!r} already names other content: {found.digest}, not {digest}",
+            hint="choose a new tag, or move this one with --force",
+        )
+
+
+@contextmanager
+def leased(*places: object) -> Iterator[None]:
+    """Keep garbage collection away from all places that have one."""
+    with ExitStack() as stack:
+        for place in places:
+            if isinstance(place, Leases):
+                stack.enter_context(place.lease())
+        yield
+
+
+@dataclass(slots=True)
+class _Graph:
+    """What hangs under some roots: blobs in any order, manifests with children before parents."""
+
+    blobs: dict[Digest, Descriptor] = field(default_factory=dict)
+    manifests: dict[Digest, Manifest] = field(default_factory=dict)
+
+
+def _roots(source: Source, root: Descriptor, *, referrers: bool) -> list[Descriptor]:
+    """The root, then what refers to it, then what refers to that."""
+    found = {root.digest: root}
+    if referrers and isinstance(source, ListsReferrers):
+        level = [root]
+        for _ in range(MAX_DEPTH):
+            level = [new for one in level for new in source.referrers(one) if new.digest not in found]
+            found.update((one.digest, one) for one in level)
+    return list(found.values())
+
+
+def _copy_graphs(source: Source, roots: Sequence[Descriptor], target: Target, jobs: int, on_event: OnEvent) -> None:
+    graph = _Graph()
+    for root in roots:
+        _collect(source, root, graph, depth=0)
+    side_by_side(partial(_copy_blob, source, target), graph.blobs.values(), jobs, on_event)
+    for manifest in graph.manifests.values():
+        target.push(manifest.descriptor, opener_of(manifest.raw))
+
+
+def _collect(source: Source, descriptor: Descriptor, graph: _Graph, depth: int) -> None:
+    if descriptor.digest in graph.manifests or descriptor.digest in graph.blobs:
+        return
+    if depth > MAX_DEPTH or len(graph.blobs) + len(graph.manifests) > MAX_NODES:
+        raise IntegrityError(f"{descriptor.digest}: more than {MAX_DEPTH} levels or {MAX_NODES} pieces of content")
+    if not descriptor.is_manifest:
+        graph.blobs[descriptor.digest] = descriptor
+        return
+    manifest = fetch_manifest(source, descriptor)
+    for child in manifest.successors:
+        _collect(source, child, graph, depth + 1)
+    graph.manifests[descriptor.digest] = manifest
+
+
+def _copy_blob(source: Source, target: Target, blob: Descriptor, on_event: OnEvent) -> None:
+    name = _name(blob)
+    if isinstance(target, Mounts) and target.mount(blob, source):
+        on_event(Event(kind="mounted", name=name, size=blob.size))
+        return
+    open_at = Counted(partial(source.fetch, blob), name, blob.size, on_event)
+    target.push(blob, open_at)
+    on_event(Event(kind="finished" if open_at.opened else "skipped", name=name, size=blob.size))
+
+
+def _name(blob: Descriptor) -> str:
+    return blob.annotations.get(ANNOTATION_FILEPATH) or blob.annotations.get(ANNOTATION_TITLE) or blob.digest.short

@@ -1,0 +1,81 @@
+"""Files and folders that are still there after the power failed.
+
+A name may appear only when the bytes behind it have reached the disk, and a name has reached the disk only when its
+folder has. Everything a layout keeps is written through the few functions here.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+__all__ = ["make_folders", "sync_file", "sync_folder", "write_all", "write_whole"]
+
+_CANNOT_SYNC_FOLDERS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and all that are missing above it, each of them durably."""
+    if path.is_dir():
+        return
+    make_folders(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_file(fd: int) -> None:
+    """Wait until everything written to an open file is on the disk, not merely in its cache."""
+    full: int | None = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: there, fsync stops at the drive's own cache
+    if full is not None:
+        try:
+            fcntl.fcntl(fd, full)
+        except OSError:
+            pass  # network file systems do not know it; the usual call has to do
+        else:
+            return
+    os.fsync(fd)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC_FOLDERS:  # some FUSE file systems have no such call
+            raise
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte: a disk that fills up takes a part first and refuses only the next call."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def write_whole(path: Path, data: bytes, scratch: Path) -> None:
+    """Give a file new content at once: a reader sees all of the old bytes or all of the new ones.
+
+    Args:
+        path: The file.
+        data: All of its bytes.
+        scratch: A folder of the same file system for the bytes that have no name yet.
+    """
+    temporary = scratch / f"{path.name}.{secrets.token_hex(8)}.tmp"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            write_all(fd, data)
+            sync_file(fd)
+        finally:
+            os.close(fd)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)

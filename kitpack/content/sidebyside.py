@@ -1,0 +1,53 @@
+"""Work on several blobs at the same time, all or nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import TypeAlias, TypeVar
+
+from kitpack.content.events import Event, OnEvent
+
+__all__ = ["side_by_side"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Work: TypeAlias = Callable[[Item, OnEvent], Result]
+
+
+class _Stopped(Exception):  # noqa: N818  # not an error: the message by which one thread ends the others
+    """Another piece of work failed, so this one need not go on."""
+
+
+def side_by_side(work: Work[Item, Result], items: Iterable[Item], jobs: int, on_event: OnEvent) -> list[Result]:
+    """Do the same work on every item, ``jobs`` of them at a time.
+
+    After the first failure, or when the user interrupts, nothing new begins, and what runs ends at its next event.
+
+    Returns:
+        The results in the order of the items.
+
+    Raises:
+        BaseException: The first failure, as it was.
+    """
+    stop = threading.Event()
+
+    def report(event: Event) -> None:
+        if stop.is_set():
+            raise _Stopped
+        on_event(event)
+
+    pool = ThreadPoolExecutor(max_workers=jobs)
+    futures = [pool.submit(work, item, report) for item in items]
+    try:
+        wait(futures, return_when=FIRST_EXCEPTION)
+    except BaseException:  # an interrupt does not wait for a peer that may never answer
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    failed = [future for future in futures if future.done() and future.exception() is not None]
+    if failed:
+        stop.set()
+    pool.shutdown(wait=True, cancel_futures=True)
+    return [future.result() for future in failed or futures]

@@ -1,0 +1,35 @@
+"""Paths as they stand in a Kitfile, judged without looking at the disk."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+__all__ = ["normal_path", "path_fault"]
+
+_DRIVE = re.compile(r"[A-Za-z]:/")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# Control characters break lines and terminals; bidirectional marks let a path look like another one.
+_ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def normal_path(text: str) -> str:
+    """The one spelling of a path: no ``./``, no double or trailing slash; the folder itself is ``.``."""
+    return posixpath.normpath(text)
+
+
+def path_fault(text: str) -> tuple[str, str] | None:
+    """What is wrong with a path, and what to write instead; None for a good one."""
+    if odd := _ODD.search(text):
+        return f"the path has the character U+{ord(odd[0]):04X} in it", "rename the file"
+    if _ADDRESS.match(text):
+        return f"{text!r} is an address; a Kitfile names files and folders", "download it beside the Kitfile"
+    if "\\" in text:
+        return f"the path {text!r} has a backslash in it", f"write {text.replace(chr(92), '/')}"
+    if text.startswith("/") or _DRIVE.match(text):
+        return f"the path {text!r} is absolute; paths start at the Kitfile's folder", "write it relative to the Kitfile"
+    if text != text.strip():
+        return f"the path {text!r} starts or ends with a blank", f"write {text.strip()}"
+    if normal_path(text).split("/")[0] == "..":
+        return f"the path {text!r} leaves the Kitfile's folder", "move the file below the Kitfile"
+    return None
