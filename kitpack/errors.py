@@ -210,13 +210,11 @@ class UnreachableError(RegistryError):
 class UnpackError(KitpackError):
     """A bundle that cannot be written out; the target folder is as it was."""
 
-    exit_code = 9
+    exit_code = 6
 
 
 class UnsafePathError(UnpackError):
     """A path in the bundle that could write outside the target folder or harm it."""
-
-    exit_code = 6
 
 
 class FileConflictError(UnpackError):

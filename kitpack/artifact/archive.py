@@ -15,7 +15,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from kitpack.artifact.paths import check_tree, printable, safe_path
+from kitpack.artifact.paths import check_tree, safe_path, shown
 from kitpack.content.target import Opener
 from kitpack.content.verify import BlockStream
 from kitpack.errors import ChangedFileError
@@ -96,20 +96,23 @@ def tar_opener(members: Sequence[TarMember]) -> Opener:
 
 
 def _layout(members: Sequence[TarMember]) -> list[_Entry]:
+    paths = [safe_path(member.path) for member in members]
+    check_tree(paths)
     entries: list[_Entry] = []
     end = 0
-    for path, member in _walk({safe_path(member.path): member for member in _checked(members)}):
-        start, size = end, member.size if member else 0
-        end = start + _header_size(path, size) + _padded(size)
+    for path, member in _walk(dict(zip(paths, members, strict=True))):
+        size = _size(member)
+        start, end = end, end + _header_size(path, size) + _padded(size)
         entries.append(_Entry(path, start, end, member))
     return entries
 
 
-def _checked(members: Sequence[TarMember]) -> Sequence[TarMember]:
-    check_tree(safe_path(member.path) for member in members)
-    if any(member.size < 0 for member in members):
-        raise ValueError("the size of a member cannot be negative")
-    return members
+def _size(member: TarMember | None) -> int:
+    if member is None:
+        return 0
+    if member.size < 0:
+        raise ValueError(f"{shown(member.path)}: a size cannot be negative: {member.size}")
+    return member.size
 
 
 def _walk(members: dict[str, TarMember]) -> Iterator[tuple[str, TarMember | None]]:
@@ -159,7 +162,7 @@ def _content(member: TarMember, skip: int) -> Iterator[bytes]:
     if left or longer:
         change = "grew" if longer else f"lost {left} bytes"
         raise ChangedFileError(
-            f"{printable(member.path)}: it had {member.size} bytes when packing began and {change} since",
+            f"{shown(member.path)}: it had {member.size} bytes when packing began and {change} since",
             hint="pack again when nothing writes to it any more",
         )
 
@@ -170,15 +173,13 @@ def _header(path: str, size: int, mode: int, kind: bytes) -> bytes:
     if not records:
         prefix, name = _split(path)
         return _record(name, mode=mode, owner=_OWNER, size=size, kind=kind, prefix=prefix, device=True)
-    folder, _, name = path.rpartition("/")
-    extended = _ascii(f"{folder}/PaxHeaders.0/{name}" if folder else f"PaxHeaders.0/{name}")[:_NAME].rstrip(b"/")
-    short = _ascii(path)
-    field = short if len(short) < _NAME else short[:_NAME].rstrip(b"/")
+    folder, slash, base = path.rpartition("/")
+    extended = _ascii(f"{folder}{slash}PaxHeaders.0/{base}")[:_NAME].rstrip(b"/")
     stated = size if size <= _MAX_OCTAL_SIZE else 0
     return (
         _record(extended, mode=0, owner=0, size=len(records), kind=b"x")
         + records.ljust(_padded(len(records)), b"\0")
-        + _record(field, mode=mode, owner=_OWNER, size=stated, kind=kind, device=True)
+        + _record(_cut(_ascii(path)), mode=mode, owner=_OWNER, size=stated, kind=kind, device=True)
     )
 
 
@@ -222,6 +223,15 @@ def _record(
     tail = (tail + prefix).ljust(RECORD - len(head) - 8, b"\0")
     checksum = sum(head) + sum(tail) + 8 * ord(" ")
     return head + b"%06o\0 " % checksum + tail
+
+
+def _cut(name: bytes) -> bytes:
+    """What of a long name goes into the name field; never a folder's look, a slash at the end, for a file."""
+    field = name[:_NAME]
+    if len(name) > _NAME and field.endswith(b"/"):
+        stem = field.rstrip(b"/")
+        return stem + b"\0" + field[len(stem) + 1 :]
+    return field
 
 
 def _ascii(text: str) -> bytes:

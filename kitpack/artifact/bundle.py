@@ -7,11 +7,12 @@ titles. Only what is asked for is fetched: the view itself needs the manifest, t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from kitpack.artifact.archive import decompressed, is_archive, read_members
+from kitpack.artifact.decompress import decompressed, is_archive
+from kitpack.artifact.extract import read_members
 from kitpack.artifact.paths import safe_path
 from kitpack.content.target import Source, fetch_bytes, fetch_manifest
 from kitpack.content.verify import VerifyingStream
@@ -34,7 +35,7 @@ __all__ = ["Bundle", "Layer", "Text"]
 
 ROLES = ("model", "model-part", "code", "dataset", "doc", "prompt", "config", "kitfile")
 TEXT_LIMIT = 1 << 20
-"""Bytes above which a prompt is listed but not read: no prompt is a megabyte long, and hostile ones are not waited for."""
+"""Bytes above which a prompt is listed but not read: no prompt is a megabyte long."""
 
 _LEGACY_FILEPATH = "org.cnai.model.filepath"
 _UNPACK = "io.deis.oras.content.unpack"
@@ -157,16 +158,16 @@ class Bundle:
         return sum(child.size for child in self.manifest.successors)
 
     def prompts(self) -> list[Text]:
-        """The full text of every prompt, fetching nothing else.
+        """The full text of every prompt, in the manifest's order, fetching nothing else.
 
         Raises:
             NotFoundError, IntegrityError: When a prompt's layer is missing or damaged.
         """
-        return self.texts("prompt")
+        return self.texts(layer for layer in self.layers if layer.role == "prompt")
 
-    def texts(self, role: str) -> list[Text]:
-        """The small files of one role, read, in the manifest's order."""
-        return [text for layer in self.layers if layer.role == role for text in self._texts(layer)]
+    def texts(self, layers: Iterable[Layer]) -> list[Text]:
+        """The small files of some layers, read."""
+        return [text for layer in layers for text in self._texts(layer)]
 
     def read(self, path: str) -> bytes:
         """One small file of the bundle that is a layer of its own.

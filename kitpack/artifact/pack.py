@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -141,7 +140,7 @@ def _manifest(
     )
     if len(manifest.raw) > MAX_MANIFEST:
         raise PackError(
-            f"the manifest would be {len(manifest.raw)} bytes for {len(layers)} layers; at most {MAX_MANIFEST} are safe",
+            f"the manifest of {len(layers)} layers would have {len(manifest.raw)} bytes; {MAX_MANIFEST} are safe",
             hint="list folders instead of single files, so that they can become archives",
         )
     return manifest

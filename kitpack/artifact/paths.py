@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 
 from kitpack.errors import UnsafePathError
 
-__all__ = ["Tree", "check_tree", "printable", "safe_path"]
+__all__ = ["Tree", "check_tree", "printable", "safe_path", "shown"]
 
 MAX_COMPONENT = 255
 MAX_PATH = 4096
 
+_MAX_SHOWN = 200
 _DRIVE = re.compile(r"[A-Za-z]:")
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, halves of surrogate pairs, line and paragraph separators
@@ -43,6 +44,11 @@ def printable(text: str, *, keep: str = "") -> str:
     return "".join(_escaped(char) if _is_hidden(char) and char not in keep else char for char in text)
 
 
+def shown(text: str) -> str:
+    """A path as error messages show it: printable, and no longer than a message may be."""
+    return printable(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…")
+
+
 def safe_path(text: str) -> str:
     """Check a path and bring it into its one spelling.
 
@@ -58,7 +64,7 @@ def safe_path(text: str) -> str:
     parts = [part for part in text[: MAX_PATH + 1].split("/") if part not in ("", ".")]
     fault = _fault_of_text(text) or _fault_of_parts(parts)
     if fault:
-        raise UnsafePathError(f"the path '{_shown(text)}' {fault}")
+        raise UnsafePathError(f"the path '{shown(text)}' {fault}")
     return "/".join(parts)
 
 
@@ -121,7 +127,7 @@ class Tree:
         folder, _, name = path.rpartition("/")
         node = self._enter(folder)[_folded(name)]
         if node.listed:
-            raise UnsafePathError(f"the folder '{_shown(path)}' is listed twice")
+            raise UnsafePathError(f"the folder '{shown(path)}' is listed twice")
         node.listed = True
 
     def _enter(self, folder: str) -> dict[str, _Node]:
@@ -143,12 +149,12 @@ class Tree:
 def _conflict(path: str, earlier: str, node: _Node, *, is_folder: bool = False) -> UnsafePathError:
     if path != earlier:
         return UnsafePathError(
-            f"the paths '{_shown(earlier)}' and '{_shown(path)}' are one and the same where case or Unicode "
+            f"the paths '{shown(earlier)}' and '{shown(path)}' are one and the same where case or Unicode "
             "normalisation does not count"
         )
     if is_folder or node.children is not None:
-        return UnsafePathError(f"the path '{_shown(path)}' is a file and also the folder of another file")
-    return UnsafePathError(f"the path '{_shown(path)}' stands twice")
+        return UnsafePathError(f"the path '{shown(path)}' is both a file and a folder")
+    return UnsafePathError(f"the path '{shown(path)}' stands twice")
 
 
 def _beside(path: str, name: str) -> str:
@@ -214,7 +220,3 @@ def _is_hidden(char: str) -> bool:
 
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
-
-
-def _shown(text: str) -> str:
-    return printable(text if len(text) <= 200 else text[:200] + "…")

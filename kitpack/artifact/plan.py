@@ -23,6 +23,8 @@ MAX_LAYERS = 512
 _CONFIG_SUFFIXES = frozenset(
     {".json", ".txt", ".model", ".jinja", ".j2", ".yaml", ".yml", ".md", ".tiktoken", ".vocab"}
 )
+_PROMPT_SUFFIXES = frozenset({".prompt", ".prompty", ".j2", ".jinja", ".jinja2"})
+_TEXT_SUFFIXES = frozenset({"", ".md", ".txt", ".yaml", ".yml", ".json"})
 _BASES = {
     "model": "weight",
     "model-part": "weight",
@@ -40,6 +42,7 @@ class PlannedLayer:
 
     Attributes:
         entry: The Kitfile's entry that asked for it.
+        role: What the files are for.
         path: The path it unpacks to: a file, or the folder that an archive fills.
         base: The ModelPack kind: ``weight``, ``weight.config``, ``code``, ``dataset`` or ``doc``.
         files: One file, or all files of an archive.
@@ -47,15 +50,11 @@ class PlannedLayer:
     """
 
     entry: Entry
+    role: str
     path: str
     base: str
     files: tuple[SourceFile, ...]
     archived: bool
-
-    @property
-    def role(self) -> str:
-        """What the files are for."""
-        return self.entry.role
 
     def as_archive(self) -> PlannedLayer:
         """The same files as a tar, whose bytes no other layer has because it holds their names."""
@@ -79,14 +78,35 @@ def plan_layers(
         PackError: When an entry has no files, or a file cannot be packed.
         UnsafePathError: When two paths cannot stand side by side on every machine.
     """
-    owned = [(entry, _owned_files(kitfile, entry, folder, ignored, follow_symlinks)) for entry in kitfile.entries]
-    check_tree(file.path for _, files in owned for file in files)
-    archived = _archived([(entry, files) for entry, files in owned if len(files) > 1])
-    return [layer for entry, files in owned for layer in _layers(entry, files, archived=entry in archived)]
+    entries = kitfile.entries
+    owned = [
+        _Owned(entry, _owned_files(entry, entries, folder, ignored, follow_symlinks=follow_symlinks))
+        for entry in entries
+    ]
+    check_tree([kitfile.path, *(file.path for one in owned for file in one.files)])
+    archived = _choose_archives([one for one in owned if len(one.files) > 1])
+    return [layer for one in owned for layer in _layers(one, archived=one.entry.path in archived)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """An entry and the files that belong to it and to no longer path."""
+
+    entry: Entry
+    files: Sequence[SourceFile]
+
+    @property
+    def is_crowd(self) -> bool:
+        return len(self.files) > MANY_FILES and sum(file.size for file in self.files) < SMALL * len(self.files)
 
 
 def _owned_files(
-    kitfile: Kitfile, entry: Entry, folder: Path, ignored: Callable[[str], bool], follow_symlinks: bool
+    entry: Entry,
+    entries: Sequence[Entry],
+    folder: Path,
+    ignored: Callable[[str], bool],
+    *,
+    follow_symlinks: bool,
 ) -> list[SourceFile]:
     if entry.path != "." and ignored(entry.path):
         raise PackError(f"{printable(entry.path)} stands in the Kitfile, but .kitignore leaves it out")
@@ -95,46 +115,45 @@ def _owned_files(
         raise PackError(
             f"{printable(entry.path)} holds no files", hint="put files there, or take the entry out of the Kitfile"
         )
-    paths = {other.path for other in kitfile.entries}
+    paths = {other.path for other in entries}
     return [file for file in found if _owner(file.path, paths) == entry.path]
 
 
 def _owner(path: str, entries: set[str]) -> str:
-    return next(above for above in _upwards(path) if above in entries)
+    above = (path, *(str(parent) for parent in PurePosixPath(path).parents))
+    return next(one for one in above if one in entries)
 
 
-def _upwards(path: str) -> Iterator[str]:
-    yield path
-    yield from (str(parent) for parent in PurePosixPath(path).parents)
-
-
-def _archived(folders: Sequence[tuple[Entry, list[SourceFile]]]) -> set[Entry]:
+def _choose_archives(folders: Sequence[_Owned]) -> set[str]:
     """The folders that become archives: those of many small files, then the fullest until the manifest is small."""
-    fullest = sorted(folders, key=lambda one: -len(one[1]))
-    chosen = {
-        entry for entry, files in fullest if len(files) > MANY_FILES and sum(f.size for f in files) < SMALL * len(files)
-    }
-    layers = sum(1 if entry in chosen else len(files) for entry, files in fullest)
-    for entry, files in fullest:
-        if layers <= MAX_LAYERS:
-            break
-        if entry not in chosen:
-            chosen.add(entry)
-            layers -= len(files) - 1
+    fullest = sorted(folders, key=lambda one: -len(one.files))
+    chosen = {one.entry.path for one in fullest if one.is_crowd}
+    layers = sum(1 if one.entry.path in chosen else len(one.files) for one in fullest)
+    for one in fullest:
+        if layers > MAX_LAYERS and one.entry.path not in chosen:
+            chosen.add(one.entry.path)
+            layers -= len(one.files) - 1
     return chosen
 
 
-def _layers(entry: Entry, files: Sequence[SourceFile], *, archived: bool) -> Iterator[PlannedLayer]:
+def _layers(owned: _Owned, *, archived: bool) -> Iterator[PlannedLayer]:
     if archived:
-        base = _base(entry, files[0].path)
-        yield PlannedLayer(entry=entry, path=entry.path, base=base, files=tuple(files), archived=True)
-        return
-    for file in files:
-        yield PlannedLayer(entry=entry, path=file.path, base=_base(entry, file.path), files=(file,), archived=False)
+        yield _layer(owned.entry, owned.entry.path, owned.files, archived=True)
+    else:
+        yield from (_layer(owned.entry, file.path, [file], archived=False) for file in owned.files)
 
 
-def _base(entry: Entry, path: str) -> str:
-    base = _BASES[entry.role]
+def _layer(entry: Entry, path: str, files: Sequence[SourceFile], *, archived: bool) -> PlannedLayer:
+    role = "prompt" if entry.role == "code" and _is_prompt(path) else entry.role
+    base = _BASES[role]
     if base == "weight" and PurePosixPath(path).suffix.lower() in _CONFIG_SUFFIXES:
-        return "weight.config"
-    return base
+        base = "weight.config"
+    return PlannedLayer(entry=entry, role=role, path=path, base=base, files=tuple(files), archived=archived)
+
+
+def _is_prompt(path: str) -> bool:
+    """Whether a file of a ``code`` entry is a prompt by its name; KitOps' Kitfiles had no other place for prompts."""
+    pure = PurePosixPath(path)
+    if any(suffix.lower() in _PROMPT_SUFFIXES for suffix in pure.suffixes):
+        return True
+    return "prompts" in pure.parts and pure.suffix.lower() in _TEXT_SUFFIXES

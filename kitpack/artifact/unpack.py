@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from kitpack.artifact.archive import decompressed, read_members
 from kitpack.artifact.bundle import Bundle, Layer
+from kitpack.artifact.decompress import decompressed
+from kitpack.artifact.extract import read_members
 from kitpack.artifact.install import move_into, refuse_links
 from kitpack.artifact.installed import Installed, InstalledFile, hash_file, is_unchanged
 from kitpack.artifact.paths import check_tree
@@ -191,7 +192,7 @@ def _stage(
     plain = [layer for layer in layers if not layer.archived]
     blobs = {layer.descriptor.digest: layer for layer in plain}
     side_by_side(partial(_fetch, bundle, staging), blobs.values(), jobs, on_event)
-    staged = {}
+    staged: dict[str, InstalledFile] = {}
     for layer in layers:
         if layer.archived:
             staged.update(_extract(bundle, layer, tree, only, on_event))

@@ -150,9 +150,7 @@ class Tokens:
             headers["Authorization"] = _basic(credential.username or "<token>", secret)
         return self._ask("GET", _token_url(realm, service, scopes), headers, b"")
 
-    def _token_refusal(
-        self, realm: str, status: int, body: ErrorBody, credential: Credential | None
-    ) -> RegistryError:
+    def _token_refusal(self, realm: str, status: int, body: ErrorBody, credential: Credential | None) -> RegistryError:
         reason = f" ({body.text})" if body.text else ""
         message = f"the token server {shown(realm)} answered {status}{reason}"
         if 300 <= status < 400:
@@ -179,7 +177,9 @@ def _basic(username: str, password: str) -> str:
 
 def _token_url(realm: str, service: str, scopes: Sequence[str]) -> str:
     parts = urlsplit(realm)
-    query = urlencode([*([("service", service)] if service else []), *(("scope", scope) for scope in scopes)], safe=":/,")
+    query = urlencode(
+        [*([("service", service)] if service else []), *(("scope", scope) for scope in scopes)], safe=":/,"
+    )
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, query))), fragment=""))
 
 

@@ -15,9 +15,9 @@ from kitpack.errors import AuthError, RegistryError
 
 __all__ = ["Challenge", "check_realm", "merge_scopes", "parse_challenges"]
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = re.compile(rf'({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
-_SCHEME = re.compile(rf"{_TOKEN}(?=[\s,]|$)")
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PARAMETER = re.compile(rf'({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_SCHEME = re.compile(rf"{_WORD}(?=[\s,]|$)")
 _BETWEEN = re.compile(r"[\s,]*")
 _ESCAPED = re.compile(r"\\(.)")
 

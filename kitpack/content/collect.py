@@ -15,13 +15,13 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kitpack.content.folder import GC_LOCK, INGEST, blob_path, stored_blobs
+from kitpack.content.folder import GC_LOCK, INGEST, blob_path, is_stored, stored_blobs
 from kitpack.content.index import change_index, name_of
 from kitpack.content.ingest import PARTIAL
 from kitpack.content.layout import Layout
 from kitpack.content.locks import exclusive, is_same_file, try_exclusive
-from kitpack.content.target import fetch_bytes, fetch_manifest
-from kitpack.errors import ContentError, InvalidManifestError, NotFoundError, StoreError
+from kitpack.content.stored import read_manifest
+from kitpack.errors import ContentError, InvalidManifestError, StoreError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import MAX_MANIFEST_SIZE, Manifest
@@ -72,11 +72,14 @@ def collect_garbage(
 
     Raises:
         NotFoundError: When there is no layout.
-        StoreError: When the layout is in use, or a manifest that must be read is missing or damaged; nothing is deleted.
+        StoreError: When the layout is in use, or a manifest that must be read is missing or damaged;
+            nothing is deleted then.
     """
     layout.index()  # a folder that is no layout gets no lock file
     with _alone(layout, dry_run=dry_run):
-        return _collect(layout, young_since=now() - grace, partial_since=now() - max(grace, _PARTIAL_GRACE), dry=dry_run)
+        return _collect(
+            layout, young_since=now() - grace, partial_since=now() - max(grace, _PARTIAL_GRACE), dry=dry_run
+        )
 
 
 def _alone(layout: Layout, *, dry_run: bool) -> AbstractContextManager[None]:
@@ -93,15 +96,16 @@ def _collect(layout: Layout, *, young_since: float, partial_since: float, dry: b
     stored = dict(stored_blobs(layout.path))
     young = {digest for digest, found in stored.items() if found.st_mtime > young_since}
     dead = _mark(marks, layout.index().entries, young)
-    _mark_young(marks, young, stored)
+    for digest in young:
+        marks.guess(digest)
     doomed = {
         digest: found.st_size
         for digest, found in stored.items()
-        if digest not in marks.digests | young and stat.S_ISREG(found.st_mode)
+        if digest not in marks.digests and stat.S_ISREG(found.st_mode)
     }
-    leftovers = list(_leftovers(layout.path / INGEST, young_since, partial_since, dry=dry))
     if not dry:
-        _sweep(layout, dead, doomed, young_since)
+        doomed = _sweep(layout, dead, doomed, young_since)
+    leftovers = list(_leftovers(layout.path / INGEST, young_since, partial_since, dry=dry))
     return Collected(
         blobs=len(doomed),
         bytes=sum(doomed.values()) + sum(leftovers),
@@ -118,62 +122,126 @@ class _Marks:
 
     layout: Layout
     digests: set[Digest] = field(default_factory=set)
-    _read: set[Descriptor] = field(default_factory=set)
+    _followed: set[Descriptor] = field(default_factory=set)
+    _guessed: set[Digest] = field(default_factory=set)
 
     def follow(self, top: Descriptor) -> None:
-        """Mark content and all that it names."""
+        """Mark content and all that it names; what must be read for that must be readable."""
         left = [top]
         while left:
             one = left.pop().plain()
-            if one not in self._read:
-                self._read.add(one)
+            if one not in self._followed:
+                self._followed.add(one)
                 self.digests.add(one.digest)
                 left.extend(self._named_by(one))
+
+    def guess(self, digest: Digest) -> None:
+        """Mark content and whatever looks like a digest in it: for all that kitpack cannot or need not understand."""
+        left = [digest]
+        while left:
+            one = left.pop()
+            if one not in self._guessed:
+                self._guessed.add(one)
+                self.digests.add(one)
+                left.extend(_digests_in(blob_path(self.layout.path, one)))
 
     def _named_by(self, one: Descriptor) -> Iterable[Descriptor]:
         if not one.is_manifest:
             return ()
-        manifest = _read_manifest(self.layout, one)
+        manifest = _read(self.layout, one)
         for child in manifest.manifests:
             if not child.is_manifest:
-                self.guess(child)
+                self.guess(child.digest)
         return manifest.successors
 
-    def guess(self, one: Descriptor) -> None:
-        """Mark whatever looks like a digest in content that names other content in a way kitpack does not know."""
-        self.digests.add(one.digest)
-        if one.size <= MAX_MANIFEST_SIZE:
-            raw = _certain(self.layout, one, lambda: fetch_bytes(self.layout, one))
-            self.digests.update(Digest.parse(match.group().decode()) for match in _DIGEST.finditer(raw))
 
-
-def _mark(marks: _Marks, entries: Collection[Descriptor], young: Collection[Digest]) -> set[Digest]:
-    """Mark what the index keeps alive and return the referrers that nothing does."""
-    waiting: dict[Digest, tuple[Descriptor, Descriptor]] = {}
+def _mark(marks: _Marks, entries: Iterable[Descriptor], young: Collection[Digest]) -> set[Digest]:
+    """Mark what the index keeps alive, and return the referrers that nothing keeps."""
+    waiting: dict[Digest, tuple[Descriptor, Digest]] = {}
     for entry in entries:
-        subject = _read_manifest(marks.layout, entry).subject if entry.is_manifest else None
         if not entry.is_manifest:
-            marks.guess(entry)
-        elif subject and not name_of(entry) and entry.digest not in young:
-            waiting[entry.digest] = entry, subject
-        else:
-            marks.follow(entry)
-            _mark_subject(marks, entry, subject)
-    _mark_referrers(marks, waiting)
-    return {digest for digest in waiting if digest not in marks.digests}
-
-
-def _mark_subject(marks: _Marks, entry: Descriptor, subject: Descriptor | None) -> None:
-    if subject and name_of(entry):
-        with suppress(NotFoundError):
-            marks.layout.fetch(subject).close()  # a subject that was never brought here keeps nothing
+            marks.guess(entry.digest)
+            continue
+        subject = _read(marks.layout, entry).subject
+        if subject and not name_of(entry) and entry.digest not in young:
+            waiting[entry.digest] = entry, subject.digest
+            continue
+        marks.follow(entry)
+        if subject and is_stored(blob_path(marks.layout.path, subject.digest), subject.size):
             marks.follow(subject)
+    _mark_referrers(marks, waiting)
+    return waiting.keys() - marks.digests
 
 
-def _mark_referrers(marks: _Marks, waiting: dict[Digest, tuple[Descriptor, Descriptor]]) -> None:
-    """A referrer of something alive is alive, and so, in turn, are its own referrers."""
-    alive = True
-    while alive:
-        alive = [entry for entry, subject in waiting.values() if subject.digest in marks.digests - {entry.digest} and entry.digest not in marks.digests]
-        for entry in alive:
-            marks.follow(entry)
+def _mark_referrers(marks: _Marks, waiting: dict[Digest, tuple[Descriptor, Digest]]) -> None:
+    """A referrer of something alive is alive, and so in turn are its own referrers."""
+    left = dict(waiting)
+    while alive := [digest for digest, (_, subject) in left.items() if subject in marks.digests]:
+        for digest in alive:
+            marks.follow(left.pop(digest)[0])
+
+
+def _read(layout: Layout, descriptor: Descriptor) -> Manifest:
+    try:
+        return read_manifest(layout.path, descriptor)
+    except (ContentError, InvalidManifestError) as error:
+        raise StoreError(
+            f"nothing was deleted: {descriptor.digest} must be read to know what is in use, but {error.message}",
+            hint="`kitpack verify` lists everything that is missing or damaged; copy it here again, or untag it",
+        ) from error
+
+
+def _digests_in(path: Path) -> set[Digest]:
+    try:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_MANIFEST_SIZE:
+            return set()
+        with path.open("rb") as file:
+            raw = file.read() if file.read(1) == b"{" else b""
+    except FileNotFoundError:
+        return set()
+    return {Digest.parse(match.group().decode()) for match in _DIGEST.finditer(raw)}
+
+
+def _sweep(
+    layout: Layout, dead: Collection[Digest], doomed: dict[Digest, int], young_since: float
+) -> dict[Digest, int]:
+    """Delete, names before content, and return what was deleted."""
+    if dead:
+        change_index(layout.path, lambda index: index.without_unnamed(dead))
+    deleted: dict[Digest, int] = {}
+    for digest, size in doomed.items():
+        path = blob_path(layout.path, digest)
+        with suppress(FileNotFoundError):
+            if path.lstat().st_mtime <= young_since:  # somebody who could not take a lease may have touched it
+                path.unlink()
+                deleted[digest] = size
+    return deleted
+
+
+def _leftovers(ingest: Path, young_since: float, partial_since: float, *, dry: bool) -> Iterator[int]:
+    """Delete unfinished files that are old and that nobody writes, and say how long each was."""
+    with suppress(FileNotFoundError):
+        for path in sorted(ingest.iterdir()):
+            old_before = partial_since if path.suffix == PARTIAL else young_since
+            size = _abandoned(path, old_before, dry=dry)
+            if size is not None:
+                yield size
+
+
+def _abandoned(path: Path, old_before: float, *, dry: bool) -> int | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None  # another user's, a link, or gone
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_mtime > old_before:
+            return None
+        if not try_exclusive(fd, path) or not is_same_file(fd, path):
+            return None
+        if not dry:
+            path.unlink()
+        return found.st_size
+    finally:
+        os.close(fd)

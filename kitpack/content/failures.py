@@ -21,6 +21,7 @@ MAX_ERROR_BODY = 64 << 10
 _MAX_SHOWN = 300
 _MAX_CODES = 10
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+_DIGEST = re.compile(rb"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})")
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,60}")
 
 
@@ -31,10 +32,12 @@ class ErrorBody:
     Attributes:
         codes: The error codes of the spec.
         text: Codes and messages for a person, safe to print; may be empty.
+        digest: The first digest it names, or an empty string.
     """
 
     codes: tuple[str, ...] = ()
     text: str = ""
+    digest: str = ""
 
     @classmethod
     def parse(cls, raw: bytes, content_type: str = "") -> ErrorBody:
@@ -44,7 +47,9 @@ class ErrorBody:
         except ValueError:
             return cls(text="" if "html" in content_type or raw.lstrip()[:1] == b"<" else _plain(raw))
         entries = [_entry(error) for error in errors[:_MAX_CODES]] if isinstance(errors, list) else []
+        digest = _DIGEST.search(raw[:MAX_ERROR_BODY])
         return cls(
+            digest=digest.group().decode() if digest else "",
             codes=tuple(code for code, _ in entries if code),
             text="; ".join(filter(None, (": ".join(filter(None, entry)) for entry in entries)))[:_MAX_SHOWN],
         )

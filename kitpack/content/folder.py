@@ -24,8 +24,8 @@ __all__ = [
     "INDEX_LOCK",
     "INGEST",
     "MARKER",
-    "blob_path",
     "begin_layout",
+    "blob_path",
     "is_layout",
     "is_stored",
     "require_layout",
@@ -114,7 +114,9 @@ def begin_layout(root: Path) -> None:
     make_folders(root / INGEST)
     with exclusive(root / INDEX_LOCK):
         if not (root / INDEX).exists():
-            write_whole(root / INDEX, encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}), root / INGEST)
+            write_whole(
+                root / INDEX, encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}), root / INGEST
+            )
         if not (root / MARKER).exists():
             write_whole(root / MARKER, encode({"imageLayoutVersion": _VERSION}), root / INGEST)
 
@@ -143,7 +145,9 @@ def _check_version(path: Path, raw: bytes) -> None:
     try:
         version = parse_object(raw).get("imageLayoutVersion")
     except ValueError as error:
-        raise StoreError(f"{path} is damaged: {error}", hint=f'it must read {{"imageLayoutVersion":"{_VERSION}"}}') from None
+        raise StoreError(
+            f"{path} is damaged: {error}", hint=f'it must read {{"imageLayoutVersion":"{_VERSION}"}}'
+        ) from None
     if version != _VERSION:
         raise StoreError(
             f"{path} says version {str(version)[:40]!r}; expected {_VERSION!r}",

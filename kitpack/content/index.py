@@ -121,7 +121,9 @@ def read_index(root: Path) -> Index:
         reason = f"is damaged: {error.message}"
     except ValueError as error:
         reason = f"is damaged: {error}"
-    raise StoreError(f"{path} {reason}; expected an OCI image index", hint=f"`kitpack verify {root}` shows what is left")
+    raise StoreError(
+        f"{path} {reason}; expected an OCI image index", hint=f"`kitpack verify {root}` shows what is left"
+    )
 
 
 def change_index(root: Path, change: Callable[[Index], Index]) -> None:

@@ -198,6 +198,7 @@ def _publish(draft: _Draft, target: Path) -> None:
         draft.path.replace(target)
     except IsADirectoryError:
         raise StoreError(
-            f"{target} is a folder; expected a blob or nothing", hint=f"move it away: mv {target} {target.name[:12]}.moved"
+            f"{target} is a folder; expected a blob or nothing",
+            hint=f"move it away: mv {target} {target.name[:12]}.moved",
         ) from None
     sync_folder(target.parent)

@@ -18,9 +18,7 @@ Spec: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 from __future__ import annotations
 
 import difflib
-import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -40,9 +38,16 @@ from kitpack.content.folder import (
 from kitpack.content.index import Index, change_index, read_index
 from kitpack.content.ingest import add_blob, store_blob
 from kitpack.content.locks import Lease
-from kitpack.content.target import Opener, fetch_manifest, opener_of, verified_blocks
+from kitpack.content.stored import (
+    find_manifest,
+    first_missing,
+    intact_manifest,
+    open_blob,
+    read_manifest,
+    receive_manifest,
+)
+from kitpack.content.target import Opener, opener_of
 from kitpack.errors import (
-    IntegrityError,
     InvalidDigestError,
     InvalidManifestError,
     InvalidReferenceError,
@@ -50,7 +55,7 @@ from kitpack.errors import (
 )
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
-from kitpack.oci.manifest import MAX_MANIFEST_SIZE, Manifest
+from kitpack.oci.manifest import Manifest
 from kitpack.oci.mediatypes import ANNOTATION_REF_NAME
 
 __all__ = ["Layout"]
@@ -88,7 +93,7 @@ class Layout:
         except InvalidDigestError:
             return self._resolve_name(index, reference)
         entry = index.listed(digest)
-        return entry.plain() if entry else self._resolve_unlisted(digest)
+        return entry.plain() if entry else find_manifest(self.path, digest)
 
     def fetch(self, descriptor: Descriptor, offset: int = 0) -> BinaryIO:
         """See :meth:`kitpack.content.target.Source.fetch`.
@@ -97,18 +102,8 @@ class Layout:
             IntegrityError: When what stands there is not a regular file, or not of the right size.
         """
         require_layout(self.path)
-        path = blob_path(self.path, descriptor.digest)
-        stream = self._open(path)
-        try:
-            found = os.fstat(stream.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise _damaged(path, "is not a regular file")
-            if found.st_size != descriptor.size:
-                raise _damaged(path, f"has {found.st_size} bytes; expected {descriptor.size}")
-            stream.seek(offset)
-        except BaseException:
-            stream.close()
-            raise
+        stream = open_blob(self.path, descriptor.digest, descriptor.size)
+        stream.seek(offset)
         return stream
 
     def exists(self, descriptor: Descriptor) -> bool:
@@ -117,7 +112,7 @@ class Layout:
         A manifest is there only with everything it names, so a transfer that broke off, or a blob that was lost, is
         made good by copying once more.
         """
-        if not is_layout(self.path) or self._first_missing(descriptor):
+        if not is_layout(self.path) or first_missing(self.path, descriptor):
             return False
         return not descriptor.is_manifest or self._is_findable(descriptor)
 
@@ -155,10 +150,13 @@ class Layout:
         _check_name(reference)
         self._begin()
         with self.lease():
-            missing = self._first_missing(descriptor)
-            if missing or not descriptor.is_manifest:
-                raise self._not_found(missing or descriptor, "manifest" if descriptor == missing else "content")
-            kind = fetch_manifest(self, descriptor).artifact_type
+            if not descriptor.is_manifest:
+                raise NotFoundError(
+                    f"{descriptor.digest} is {descriptor.media_type}; expected a manifest in {self.path}"
+                )
+            if missing := first_missing(self.path, descriptor):
+                raise self._not_found(missing)
+            kind = read_manifest(self.path, descriptor).artifact_type
             entry = replace(descriptor.plain(), artifact_type=kind)
             change_index(self.path, lambda index: self._keep_referrers(index, index.with_name(entry, reference)))
 
@@ -217,19 +215,6 @@ class Layout:
             require_layout(self.path)
         self._lease.catch_up()
 
-    def _open(self, path: Path) -> BinaryIO:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not keep us waiting
-        try:
-            return os.fdopen(os.open(path, flags), "rb")
-        except FileNotFoundError:
-            raise NotFoundError(f"{path.parent.name}:{path.name} is not in {self.path}") from None
-        except IsADirectoryError:
-            raise _damaged(path, "is a folder") from None
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.EMLINK):
-                raise _damaged(path, "is a symbolic link") from None
-            raise
-
     def _resolve_name(self, index: Index, name: str) -> Descriptor:
         if entry := index.named(name):
             return entry.plain()
@@ -239,22 +224,10 @@ class Layout:
             hint=f"did you mean {near[0]!r}?" if near else "`kitpack list` shows what is there",
         )
 
-    def _resolve_unlisted(self, digest: Digest) -> Descriptor:
-        path = blob_path(self.path, digest)
-        with self._open(path) as stream:
-            raw = stream.read(MAX_MANIFEST_SIZE + 1)
-        try:
-            manifest = Manifest.parse(raw)
-        except InvalidManifestError as error:
-            raise NotFoundError(f"{digest} is in {self.path}, but is no manifest: {error.message}") from None
-        if manifest.descriptor.digest != digest and Digest.of_bytes(raw, digest.algorithm) != digest:
-            raise _damaged(path, "does not have the digest it is named after")
-        return replace(manifest.descriptor, digest=digest)
-
     def _push_manifest(self, descriptor: Descriptor, open_at: Opener) -> None:
-        manifest = self._stored_manifest(descriptor)
+        manifest = intact_manifest(self.path, descriptor)
         if manifest is None:
-            manifest = _receive_manifest(descriptor, open_at)
+            manifest = receive_manifest(descriptor, open_at)
             self._require(manifest)
             store_blob(self.path, descriptor, opener_of(manifest.raw))
         else:
@@ -267,47 +240,23 @@ class Layout:
     def _require(self, manifest: Manifest) -> None:
         for child in manifest.successors:
             if not is_stored(blob_path(self.path, child.digest), child.size):
-                raise self._not_found(child, "content")
+                raise self._not_found(child)
 
-    def _not_found(self, missing: Descriptor, what: str) -> NotFoundError:
+    def _not_found(self, missing: Descriptor) -> NotFoundError:
         return NotFoundError(
-            f"the {what} {missing.digest} ({missing.media_type}, {missing.size} bytes) is not in {self.path}",
+            f"{missing.digest} ({missing.media_type}, {missing.size} bytes) is not whole in {self.path}",
             hint="content goes in before what names it: copy the whole bundle",
         )
 
-    def _first_missing(self, top: Descriptor) -> Descriptor | None:
-        """The first content that is not here, or damaged, of all that a descriptor leads to."""
-        left, seen = [top], set[Descriptor]()
-        while left:
-            one = left.pop().plain()
-            if one in seen:
-                continue
-            seen.add(one)
-            if not is_stored(blob_path(self.path, one.digest), one.size):
-                return one
-            if one.is_manifest:
-                manifest = self._stored_manifest(one)
-                if manifest is None:
-                    return one
-                left.extend(reversed(manifest.successors))
-        return None
-
     def _is_findable(self, descriptor: Descriptor) -> bool:
         """Whether a manifest that says something about another is listed, so that a look at that other finds it."""
-        manifest = self._stored_manifest(descriptor)
+        manifest = intact_manifest(self.path, descriptor)
         return manifest is not None and (not manifest.subject or descriptor.digest in self.index().digests)
-
-    def _stored_manifest(self, descriptor: Descriptor) -> Manifest | None:
-        """A manifest that is here and is what it should be."""
-        try:
-            return fetch_manifest(self, descriptor)
-        except (NotFoundError, IntegrityError, InvalidManifestError):
-            return None
 
     def _readable(self, entry: Descriptor) -> Manifest | None:
         """A listed manifest, unless it was never brought here or is of a form kitpack does not trust."""
         try:
-            return fetch_manifest(self, entry)
+            return read_manifest(self.path, entry)
         except (NotFoundError, InvalidManifestError):
             return None
 
@@ -315,18 +264,10 @@ class Layout:
         """List what lost its last name, when it must be found by its subject."""
         for digest in before.digests - after.digests:
             entry = before.listed(digest)
-            manifest = self._stored_manifest(entry) if entry and entry.is_manifest else None
+            manifest = intact_manifest(self.path, entry) if entry and entry.is_manifest else None
             if entry and manifest and manifest.subject:
                 after = after.with_entry(_referrer_entry(entry, manifest))
         return after
-
-
-def _receive_manifest(descriptor: Descriptor, open_at: Opener) -> Manifest:
-    if descriptor.size > MAX_MANIFEST_SIZE:
-        raise InvalidManifestError(f"a manifest of {descriptor.size} bytes exceeds the limit of {MAX_MANIFEST_SIZE}")
-    with open_at(0) as stream:
-        raw = b"".join(verified_blocks(stream, descriptor))
-    return Manifest.parse(raw, descriptor.media_type)
 
 
 def _referrer_entry(descriptor: Descriptor, manifest: Manifest) -> Descriptor:
@@ -345,7 +286,3 @@ def _check_name(name: str) -> None:
         f"{name[:120]!r} cannot be a name in a layout; expected printable characters without spaces, and no digest",
         hint="write NAME:TAG, for example assistant:1.4.0",
     )
-
-
-def _damaged(path: Path, what: str) -> IntegrityError:
-    return IntegrityError(f"{path} {what}", hint="`kitpack verify` lists everything that is damaged")

@@ -46,7 +46,7 @@ class Origin:
         """Read the origin of an absolute URL.
 
         Raises:
-            RegistryError: When it is not http or https, names a user, or is written in a way that parsers disagree about.
+            RegistryError: When it is not http or https, names a user, or is written so that parsers may disagree.
         """
         if _ODD.search(url):
             raise RegistryError(f"{url[:200]!r} holds characters that no URL has")

@@ -55,8 +55,12 @@ class Retry:
         self.tries = tries
         self._random = SystemRandom()
 
-    def run(self, operation: Callable[[], _T]) -> _T:
+    def run(self, operation: Callable[[], _T], tries: int | None = None) -> _T:
         """Repeat an operation until it succeeds, fails for good, or has been tried often enough.
+
+        Args:
+            operation: What to try.
+            tries: How often, instead of the usual number.
 
         Raises:
             RegistryError: The failure of the last try.
@@ -65,7 +69,7 @@ class Retry:
             try:
                 return operation()
             except TransientError as failure:
-                if attempt + 1 >= self.tries:
+                if attempt + 1 >= (tries or self.tries):
                     raise failure.error from None
                 self.pause(attempt, failure.wait)
         raise AssertionError  # pragma: no cover - count() never ends
@@ -73,7 +77,9 @@ class Retry:
     def pause(self, attempt: int, wait: float = 0.0) -> None:
         """Wait longer after each attempt, and at least as long as the server asked."""
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempt, 10))
-        jitter = 1 + self._random.uniform(-_JITTER, _JITTER)  # so that clients thrown out together do not return together
+        jitter = 1 + self._random.uniform(
+            -_JITTER, _JITTER
+        )  # so that clients thrown out together do not return together
         self.sleep(max(delay * jitter, wait))
 
 

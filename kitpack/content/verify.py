@@ -3,16 +3,16 @@
 ::
 
     proof = VerifyingStream(source.fetch(layer), layer)
-    with io.BufferedReader(proof) as stream:
-        ...                # take what is needed, into temporary files
+    with proof:
+        ...                # read what is needed, into temporary files
         proof.drain()      # raises unless every byte was right; only now may anything get its final name
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Generator
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from kitpack.content.target import verified_blocks
 from kitpack.oci.descriptor import Descriptor
@@ -20,7 +20,15 @@ from kitpack.oci.descriptor import Descriptor
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["BlockStream", "VerifyingStream"]
+__all__ = ["BlockStream", "Readable", "VerifyingStream"]
+
+
+class Readable(Protocol):
+    """All that reading in one pass needs; ``BinaryIO`` and the streams below have it."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """At most this many bytes, fewer where that is easier, none at the end."""
+        ...
 
 
 class BlockStream(io.RawIOBase):
@@ -48,7 +56,7 @@ class BlockStream(io.RawIOBase):
             raise ValueError("the stream is closed")
         target = memoryview(buffer).cast("B")
         if not self._rest and len(target):
-            self._rest = memoryview(next(self._filled_blocks(), b""))
+            self._rest = memoryview(self._next_block())
         count = min(len(target), len(self._rest))
         target[:count] = self._rest[:count]
         self._rest = self._rest[count:]
@@ -59,7 +67,7 @@ class BlockStream(io.RawIOBase):
         if self.closed:
             raise ValueError("the stream is closed")
         self._rest = memoryview(b"")
-        for _ in self._filled_blocks():
+        while self._next_block():
             pass
 
     def close(self) -> None:
@@ -69,14 +77,12 @@ class BlockStream(io.RawIOBase):
             self._blocks.close()
         super().close()
 
-    def _filled_blocks(self) -> Iterator[bytes]:
+    def _next_block(self) -> bytes:
+        """The next block with something in it; an empty one at the end."""
         if self._failure is not None:
             raise self._failure
         try:
-            # Not `yield from`: a reader that stops in between must not close the producer.
-            for block in iter(lambda: next(self._blocks, None), None):
-                if block:
-                    yield block
+            return next(filter(None, self._blocks), b"")
         except Exception as error:
             self._failure = error
             raise

@@ -26,10 +26,14 @@ def path_fault(text: str) -> tuple[str, str] | None:
         return f"{text!r} is an address; a Kitfile names files and folders", "download it beside the Kitfile"
     if "\\" in text:
         return f"the path {text!r} has a backslash in it", f"write {text.replace(chr(92), '/')}"
-    if text.startswith("/") or _DRIVE.match(text):
-        return f"the path {text!r} is absolute; paths start at the Kitfile's folder", "write it relative to the Kitfile"
     if text != text.strip():
         return f"the path {text!r} starts or ends with a blank", f"write {text.strip()}"
+    return _fault_outside(text)
+
+
+def _fault_outside(text: str) -> tuple[str, str] | None:
+    if text.startswith("/") or _DRIVE.match(text):
+        return f"the path {text!r} is absolute; paths start at the Kitfile's folder", "write it relative to the Kitfile"
     if normal_path(text).split("/")[0] == "..":
         return f"the path {text!r} leaves the Kitfile's folder", "move the file below the Kitfile"
     return None

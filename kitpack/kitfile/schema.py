@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from kitpack.errors import Issue
 from kitpack.oci.jsontext import Json, JsonObject, parse_object
@@ -23,7 +24,7 @@ MAX_FAULTS = 100
 """Faults after which looking for more helps nobody."""
 
 Locator: TypeAlias = Callable[[Sequence[str | int], bool], tuple[int, int]]
-"""Finds the line and column of the value at a path of keys and indexes; of its key, when the second argument says so."""
+"""Finds the line and column of the value at a path of keys and indexes, or of its key when asked for that."""
 
 _SCHEMA_NAME = "kitfile.schema.json"
 _NOT_PACKED = {
@@ -77,7 +78,7 @@ def validate(data: Json, locate: Locator, name: str) -> list[Issue]:
         errors = list(islice(Draft202012Validator(kitfile_schema()).iter_errors(data), MAX_FAULTS))
     except RecursionError:
         return [Issue(path=name, message="a JSON Schema in it is nested too deeply to be checked")]
-    found = (issue for error in errors for issue in _translated(error, locate, name))
+    found = (issue for error in errors for issue in _issues(_breach(error), locate, name))
     return list(dict.fromkeys(found))
 
 
@@ -88,52 +89,84 @@ def nearest(word: str, allowed: Sequence[str]) -> str:
     return lowered[found[0]] if found else ""
 
 
-def _translated(error: ValidationError, locate: Locator, name: str) -> Iterator[Issue]:
-    path = [step for step in error.absolute_path if isinstance(step, str | int)]
-    if error.validator == "additionalProperties":
-        yield from _unknown_keys(error, path, locate, name)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Breach:
+    """A broken rule: its keyword, what the schema wants, what was found, where, and the schema around the rule."""
+
+    keyword: str
+    wanted: Json
+    found: Json
+    path: list[str | int]
+    shape: JsonObject
+
+
+def _breach(error: ValidationError) -> _Breach:
+    return _Breach(
+        keyword=str(error.validator),
+        wanted=cast("Json", error.validator_value),
+        found=cast("Json", error.instance),
+        path=list(error.absolute_path),
+        shape=cast("JsonObject", error.schema) if isinstance(error.schema, dict) else {},
+    )
+
+
+def _issues(breach: _Breach, locate: Locator, name: str) -> Iterator[Issue]:
+    if breach.keyword == "additionalProperties":
+        yield from _unknown_keys(breach, locate, name)
         return
-    message, hint = _explained(error, path)
-    line, column = locate(path, error.validator == "required")
-    yield Issue(path=name, line=line, column=column, message=_placed(path, message), hint=hint)
+    message, hint = _explained(breach)
+    line, column = locate(breach.path, breach.keyword == "required")
+    yield Issue(path=name, line=line, column=column, message=_placed(breach.path, message), hint=hint)
 
 
-def _unknown_keys(error: ValidationError, path: list[str | int], locate: Locator, name: str) -> Iterator[Issue]:
-    allowed = list(error.schema["properties"])
-    for key in error.instance:
+def _unknown_keys(breach: _Breach, locate: Locator, name: str) -> Iterator[Issue]:
+    allowed = _words(breach.shape.get("properties"))
+    for key in _words(breach.found):
         if key in allowed:
             continue
-        line, column = locate([*path, key], True)  # noqa: FBT003
+        line, column = locate([*breach.path, key], True)  # noqa: FBT003
         message = f"unknown key {_shown(key)}; allowed here: {', '.join(allowed)}"
         meant = nearest(key, allowed)
         hint = f"did you mean {meant!r}?" if meant else ""
         if key in _NOT_PACKED:
             message, hint = f"{key}: {_NOT_PACKED[key]}", "take it out of the Kitfile"
-        yield Issue(path=name, line=line, column=column, message=_placed(path, message), hint=hint)
+        yield Issue(path=name, line=line, column=column, message=_placed(breach.path, message), hint=hint)
 
 
-def _explained(error: ValidationError, path: Sequence[str | int]) -> tuple[str, str]:
+def _explained(breach: _Breach) -> tuple[str, str]:
     """What was found and expected, and what to write instead."""
-    wanted = error.validator_value
-    match error.validator:
+    wanted, found = _words(breach.wanted), _shown(breach.found)
+    hint = str(breach.shape.get("description", ""))
+    match breach.keyword:
         case "required":
-            missing = ", ".join(key for key in wanted if key not in error.instance)
-            return f"{missing} is missing", f"add `{missing}: {'1.0.0' if missing == 'manifestVersion' else '…'}`"
+            missing = ", ".join(key for key in wanted if key not in _words(breach.found))
+            message = f"{missing} is missing"
+            hint = f"add `{missing}: {'1.0.0' if missing == 'manifestVersion' else '…'}`"
         case "type":
-            return _wrong_type(error.instance, [wanted] if isinstance(wanted, str) else wanted, path)
+            message, hint = _wrong_type(breach.found, wanted, breach.path)
         case "enum":
-            meant = nearest(str(error.instance), [str(one) for one in wanted])
-            return (
-                f"expected {' or '.join(map(str, wanted))}, found {_shown(error.instance)}",
-                f"write {meant}" if meant else "",
-            )
+            message, hint = _not_one_of(breach.found, wanted)
+        case "anyOf" if breach.path[-1:] == ["type"]:
+            message, hint = _not_one_of(breach.found, list(_KINDS))
         case "minLength":
-            return "expected text, found an empty string", "write something, or remove the key"
+            message, hint = "expected text, found an empty string", "write something, or remove the key"
         case "maxLength":
-            return f"expected at most {wanted} characters, found {len(error.instance)}", ""
+            message = f"expected at most {breach.wanted} characters, found {len(str(breach.found))}"
         case "pattern":
-            return f"{_shown(error.instance)} has characters that are not allowed here", _about(error)
-    return f"{_shown(error.instance)} is not allowed here: {error.validator} {_shown(wanted)}", _about(error)
+            message = f"{found} has characters that are not allowed here"
+        case _:
+            message = f"{found} is not allowed here: {breach.keyword} is {_shown(breach.wanted)}"
+    return message, hint
+
+
+def _not_one_of(found: Json, allowed: Sequence[str]) -> tuple[str, str]:
+    meant = nearest(str(found), allowed)
+    return f"expected {' or '.join(allowed)}, found {_shown(found)}", f"write {meant}" if meant else ""
+
+
+def _words(value: Json) -> list[str]:
+    """The words of a rule that names one or more, or the keys of a mapping."""
+    return [value] if isinstance(value, str) else [str(one) for one in value] if isinstance(value, list | dict) else []
 
 
 def _wrong_type(value: Json, wanted: Sequence[str], path: Sequence[str | int]) -> tuple[str, str]:
@@ -157,12 +190,7 @@ def _kind(value: Json) -> str:
         return f"the text {_shown(value)}" if value else "an empty string"
     if isinstance(value, int | float):
         return f"the number {value}"
-    return {dict: "a mapping", list: "a list"}.get(type(value), "nothing")
-
-
-def _about(error: ValidationError) -> str:
-    text = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
-    return str(text)
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "nothing"
 
 
 def _shown(value: Json) -> str:
@@ -172,6 +200,6 @@ def _shown(value: Json) -> str:
 
 
 def _placed(path: Sequence[str | int], message: str) -> str:
-    """The message with the way to the value before it, such as ``prompts[2].variables``."""
-    way = "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+    """The message with the way to the value before it, such as ``prompts[].variables``; its line says which one."""
+    way = "".join("[]" if isinstance(step, int) else f".{_shown(step).strip(chr(39))}" for step in path).lstrip(".")
     return f"{way}: {message}" if way else message

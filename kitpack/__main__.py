@@ -1,0 +1,5 @@
+"""``python -m kitpack``."""
+
+from kitpack.cli import main
+
+main()

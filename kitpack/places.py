@@ -1,0 +1,182 @@
+"""From what a user types to a place of content: the local store, a layout anywhere, or a repository of a registry.
+
+A reference with a host is a repository. One without is the local store; ``KITPACK_REGISTRY`` gives it a home, so that
+what the store lacks is found there, and what is pushed goes there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kitpack.content.layout import Layout
+from kitpack.content.target import Source, Target
+from kitpack.errors import IntegrityError, NotFoundError, UsageError
+from kitpack.oci.descriptor import Descriptor
+from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference
+from kitpack.settings import Settings
+
+__all__ = [
+    "Place",
+    "find",
+    "local_place",
+    "local_store",
+    "registry_of",
+    "remote_place",
+    "remote_repository",
+    "store_of",
+    "target_place",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Something that can be resolved, or tagged.
+
+    Attributes:
+        target: Where it is.
+        name: What finds it there: a tag, or a digest when the user gave one.
+        tag: What to tag it with there; empty when the user gave a digest alone. In the local store, tags are whole
+            references.
+        label: What to call it in front of the user.
+    """
+
+    target: Target
+    name: str
+    tag: str
+    label: str
+
+    def resolve(self) -> Descriptor:
+        """Find the manifest.
+
+        Raises:
+            NotFoundError: When it is not there.
+            IntegrityError: When tag and digest were both given and name different content.
+        """
+        found = self.target.resolve(self.name)
+        if self.tag and self.tag != self.name and (tagged := self.target.resolve(self.tag)).digest != found.digest:
+            raise IntegrityError(
+                f"{self.label}: the tag {self.tag!r} names {tagged.digest}, not the digest that was given",
+                hint="leave out the tag or the digest",
+            )
+        return found
+
+    def require_tag(self) -> str:
+        """The tag to give to something that is put here.
+
+        Raises:
+            UsageError: When the user gave a digest instead.
+        """
+        if not self.tag:
+            raise UsageError(
+                f"{self.label} has no tag; what is written here gets its digest by itself", hint="add :TAG"
+            )
+        return self.tag
+
+
+def local_store(settings: Settings) -> Layout:
+    """The local store; it is made by the first write."""
+    return Layout(settings.home)
+
+
+def store_of(text: str, settings: Settings) -> Layout:
+    """The local store, or the layout that ``oci:DIR`` names."""
+    return Layout(Path(LayoutReference.parse(text).path)) if text else local_store(settings)
+
+
+def registry_of(text: str) -> str:
+    """The host of a registry, however the user wrote it: ``https://HOST/v2/`` and ``HOST/NAME`` mean ``HOST``.
+
+    Raises:
+        InvalidReferenceError: When it is not a host.
+    """
+    host = text.partition("://")[2] or text
+    host = host.partition("/")[0]
+    known = Reference.parse_repository(f"{host}/x").registry
+    return known or Reference.parse_repository(f"{host}:443/x").registry.removesuffix(":443")
+
+
+def local_place(text: str, settings: Settings) -> Place:
+    """A name in the local store, with or without a host in it, or in a layout (``oci:DIR:TAG``).
+
+    Raises:
+        InvalidReferenceError: When the text breaks the grammar.
+    """
+    if text.startswith(LAYOUT_SCHEME):
+        return _layout_place(text)
+    reference = Reference.parse(text)
+    tag = str(replace(reference, digest=None)) if reference.tag else ""
+    name = str(reference.digest) if reference.digest else tag
+    return Place(target=local_store(settings), name=name, tag=tag, label=text)
+
+
+def remote_place(text: str, settings: Settings) -> Place:
+    """A reference in a registry.
+
+    Raises:
+        InvalidReferenceError: When the text breaks the grammar.
+        UsageError: When it has no host, and no registry is configured.
+    """
+    reference = _at_home(Reference.parse(text), settings)
+    target = remote_repository(reference, settings)
+    return Place(target=target, name=reference.selector, tag=reference.tag, label=str(reference))
+
+
+def target_place(text: str, settings: Settings) -> Place:
+    """Where to push or copy something: a layout, or a repository."""
+    return _layout_place(text) if text.startswith(LAYOUT_SCHEME) else remote_place(text, settings)
+
+
+def find(text: str, settings: Settings, *, local: bool = False) -> Place:
+    """Where a reference is to be read from.
+
+    Args:
+        text: What the user typed.
+        settings: The surroundings.
+        local: Whether to look into the local store only, whatever the reference says.
+
+    Raises:
+        InvalidReferenceError: When the text breaks the grammar.
+    """
+    if local or text.startswith(LAYOUT_SCHEME):
+        return local_place(text, settings)
+    if Reference.parse(text).registry:
+        return remote_place(text, settings)
+    place = local_place(text, settings)
+    if settings.registry and not _is_there(place.target, place.name):
+        return remote_place(text, settings)
+    return place
+
+
+def remote_repository(reference: Reference, settings: Settings) -> Target:
+    """The repository of a reference that has a host."""
+    from kitpack.content.remote import Repository
+
+    return Repository(reference.registry, reference.repository, settings)
+
+
+def _layout_place(text: str) -> Place:
+    reference = LayoutReference.parse(text)
+    if not reference.selector:
+        raise UsageError(f"{text} names no bundle in the layout", hint=f"write {text}:TAG (`kitpack list {text}`)")
+    return Place(target=Layout(Path(reference.path)), name=reference.selector, tag=reference.tag, label=text)
+
+
+def _at_home(reference: Reference, settings: Settings) -> Reference:
+    if reference.registry:
+        return reference
+    if not settings.registry:
+        raise UsageError(
+            f"{reference} names no registry, and none is configured",
+            hint=f"write HOST/{reference}, or set KITPACK_REGISTRY to HOST or HOST/PREFIX",
+        )
+    home = Reference.parse_repository(f"{settings.registry}/{reference.repository}")
+    return replace(home, tag=reference.tag, digest=reference.digest)
+
+
+def _is_there(source: Source, name: str) -> bool:
+    try:
+        source.resolve(name)
+    except NotFoundError:
+        return False
+    return True

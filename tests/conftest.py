@@ -1,0 +1,7 @@
+"""Fixtures that all tests may use."""
+
+from __future__ import annotations
+
+from tests.support.registries import docker_registry, zot_registry
+
+__all__ = ["docker_registry", "zot_registry"]

@@ -1,0 +1,131 @@
+"""Real registries on a loopback port: Debian's docker-registry, and zot where somebody installed it.
+
+Use the fixtures ``docker_registry`` and ``zot_registry`` (``"127.0.0.1:PORT"``, one server for the whole session), or
+``running_registry(kind)`` for a server of your own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+__all__ = ["KINDS", "docker_registry", "find_registry", "running_registry", "zot_registry"]
+
+KINDS = ("docker-registry", "zot")
+
+_PATIENCE = 20.0
+
+
+def find_registry(kind: str) -> str | None:
+    """The path of the program, or None."""
+    installed = Path.home() / "go" / "bin" / kind
+    return shutil.which(kind) or (str(installed) if installed.is_file() else None)
+
+
+@contextlib.contextmanager
+def running_registry(kind: str) -> Iterator[str]:
+    """Run a registry with an empty store while the context lasts; skips the test when it is not installed.
+
+    Args:
+        kind: ``docker-registry`` or ``zot``.
+
+    Yields:
+        Its host and port.
+    """
+    program = find_registry(kind)
+    if program is None:
+        pytest.skip(f"{kind} is not installed")
+    with tempfile.TemporaryDirectory(prefix=f"kitpack-{kind}-") as folder:
+        port = _free_port()
+        config = _CONFIGS[kind](Path(folder), port)
+        with _running([program, "serve", str(config)], Path(folder) / "log") as process:
+            _wait_until_ready(process, port, Path(folder) / "log")
+            yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def docker_registry() -> Iterator[str]:
+    """A docker-registry for the whole session."""
+    with running_registry("docker-registry") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def zot_registry() -> Iterator[str]:
+    """A zot for the whole session."""
+    with running_registry("zot") as address:
+        yield address
+
+
+def _docker_config(folder: Path, port: int) -> Path:
+    # JSON is YAML, and needs no library to write.
+    config = {
+        "version": 0.1,
+        "log": {"level": "warn", "accesslog": {"disabled": True}},
+        "storage": {
+            "filesystem": {"rootdirectory": str(folder / "data")},
+            "delete": {"enabled": True},
+            "maintenance": {"uploadpurging": {"enabled": False}},
+        },
+        "http": {"addr": f"127.0.0.1:{port}"},
+    }
+    return _written(folder / "config.yml", config)
+
+
+def _zot_config(folder: Path, port: int) -> Path:
+    config = {
+        "distSpecVersion": "1.1.1",
+        "storage": {"rootDirectory": str(folder / "data"), "gc": False, "dedupe": False},
+        "http": {"address": "127.0.0.1", "port": str(port), "compat": ["docker2s2"]},
+        "log": {"level": "warn"},
+    }
+    return _written(folder / "config.json", config)
+
+
+_CONFIGS: dict[str, Callable[[Path, int], Path]] = {"docker-registry": _docker_config, "zot": _zot_config}
+
+
+def _written(path: Path, config: dict[str, object]) -> Path:
+    path.write_text(json.dumps(config))
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def _running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=log.parent)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.02)  # returns early when it has died
+    raise RuntimeError(f"{process.args!r} did not start: {log.read_text(errors='replace')[-2000:]}")
