@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from kitpack.artifact.decompress import decompressed, is_archive
+from kitpack.artifact.decompress import Limits, decompressed, is_archive
 from kitpack.artifact.extract import read_members
 from kitpack.artifact.paths import safe_path
 from kitpack.content.target import Source, fetch_bytes, fetch_manifest
@@ -188,7 +188,7 @@ class Bundle:
             yield _text(layer.path, fetch_bytes(self.source, descriptor))
         else:
             with self.source.fetch(descriptor) as raw, VerifyingStream(raw, descriptor) as proven:
-                members = read_members(decompressed(proven, descriptor.media_type))
+                members = read_members(decompressed(proven, descriptor.media_type), Limits(file_bytes=TEXT_LIMIT))
                 found = [_text(one.path, one.stream.read()) for one in members if one.is_file]
                 proven.drain()
             yield from found
