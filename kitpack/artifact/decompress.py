@@ -18,7 +18,7 @@ from kitpack.content.verify import BlockStream, Readable
 from kitpack.errors import IntegrityError, UnpackError, UnsupportedError
 from kitpack.oci.digest import BLOCK
 
-__all__ = ["DEFAULT_LIMITS", "Limits", "decompressed", "is_archive"]
+__all__ = ["DEFAULT_LIMITS", "Limits", "decompressed", "is_archive", "is_compressed"]
 
 _MAX_WINDOW = 128 << 20
 _SUFFIXES = {"gzip": "gzip", "gz": "gzip", "zstd": "zstd", "zst": "zstd"}
@@ -55,6 +55,15 @@ def is_archive(media_type: str) -> bool:
         UnsupportedError: When it is compressed in a way kitpack cannot read.
     """
     return _parse(media_type)[0]
+
+
+def is_compressed(media_type: str) -> bool:
+    """Whether layers of this media type have to be decompressed.
+
+    Raises:
+        UnsupportedError: As :func:`is_archive`.
+    """
+    return bool(_parse(media_type)[1])
 
 
 def decompressed(stream: Readable, media_type: str, limits: Limits = DEFAULT_LIMITS) -> Readable:

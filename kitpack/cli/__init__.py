@@ -5,7 +5,7 @@ Commands are loaded when they are called, so that ``kitpack --help`` starts as f
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from typing import NoReturn
 import click
 
 from kitpack._version import __version__
-from kitpack.errors import KitfileError, KitpackError
+from kitpack.cli.render import print_json, show_error
+from kitpack.errors import KitpackError, UsageError
 
 __all__ = ["kitpack", "main"]
 
@@ -56,15 +57,14 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in _COMMANDS or args[0].startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
         from difflib import get_close_matches
 
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            near = get_close_matches(args[0], _COMMANDS, n=1)
-            if near and "Did you mean" not in error.message:
-                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
-            raise
+        near = get_close_matches(args[0], _COMMANDS, n=1)
+        raise UsageError(
+            f"there is no command {args[0]!r}", hint=f"did you mean `kitpack {near[0]}`?" if near else "kitpack --help"
+        )
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -84,57 +84,35 @@ def kitpack() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: the one place where errors become text and exit codes."""
     arguments = list(sys.argv[1:] if args is None else args)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
-        kitpack.main(arguments, prog_name="kitpack", standalone_mode=False)
-        code = 0
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        code = kitpack.main(arguments or ["--help"], prog_name="kitpack", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\ninterrupted; the same command goes on where this one stopped", err=True)
-        _leave(130)
-    except BrokenPipeError:
-        _leave(141)
-    except KitpackError as error:
-        _show(error, as_json="--json" in arguments)
-        code = error.exit_code
-    except OSError as error:
-        _show(KitpackError(_system_message(error)), as_json="--json" in arguments)
-        code = 1
-    sys.exit(code)
+        _leave_interrupted(as_json="--json" in arguments)
+    except (click.ClickException, KitpackError, OSError) as error:
+        failure = _as_failure(error)
+        show_error(failure, as_json="--json" in arguments)
+        code = failure.exit_code
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _leave(code: int) -> NoReturn:
-    """End without waiting for threads that wait for the network."""
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _show(error: KitpackError, *, as_json: bool) -> None:
-    issues = error.issues if isinstance(error, KitfileError) else ()
+def _leave_interrupted(*, as_json: bool) -> NoReturn:
+    """End at once, without waiting for threads that wait for the network."""
     if as_json:
-        value = {
-            "error": {
-                "type": type(error).__name__,
-                "message": error.message,
-                "hint": error.hint,
-                "issues": [
-                    {name: getattr(issue, name) for name in ("path", "line", "column", "message", "hint", "severity")}
-                    for issue in issues
-                ],
-            }
-        }
-        click.echo(json.dumps(value, ensure_ascii=False, indent=2))
-        return
-    for issue in issues:
-        click.echo(str(issue), err=True)
-    click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True)
-    if error.hint:
-        click.echo(click.style("  try: ", fg="cyan") + error.hint, err=True)
+        print_json({"error": {"type": "Interrupted", "message": "interrupted", "hint": "", "issues": []}})
+    click.echo("\ninterrupted; run the same command again to finish it", err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(130)
 
 
-def _system_message(error: OSError) -> str:
+def _as_failure(error: click.ClickException | KitpackError | OSError) -> KitpackError:
+    if isinstance(error, KitpackError):
+        return error
+    if isinstance(error, click.ClickException):
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        return UsageError(error.format_message(), hint=f"{context.command_path if context else 'kitpack'} --help")
     place = f"{error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or error}"
+    return KitpackError(f"{place}{error.strerror or error}")

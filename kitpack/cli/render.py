@@ -1,22 +1,79 @@
-"""How values look on a terminal, and as JSON."""
+"""How values look on a terminal, and as JSON.
+
+Results go to standard output, everything else to standard error: ``--quiet`` and a pipe change nothing about a result.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from kitpack.artifact.paths import printable
+from kitpack.errors import Issue, KitfileError, KitpackError
 
-__all__ = ["heading", "human_size", "print_json", "print_table", "safe_text"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = [
+    "camel_case",
+    "heading",
+    "human_size",
+    "print_json",
+    "print_table",
+    "safe_text",
+    "say",
+    "show_error",
+    "show_issues",
+]
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+_SHORT_DIGEST = len("sha256:") + 12
 
 
 def print_json(value: Mapping[str, object] | Sequence[object]) -> None:
     """Print JSON, indented, in the characters people write in."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def camel_case(value: DataclassInstance) -> dict[str, object]:
+    """A value as JSON names it: ``kept_bytes`` is ``keptBytes``, as in the manifests of the field."""
+    return asdict(value, dict_factory=lambda members: {_camel(name): member for name, member in members})
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """Tell the person in front of the terminal something that is not a result."""
+    if not quiet:
+        click.echo(safe_text(text), err=True)
+
+
+def show_error(error: KitpackError, *, as_json: bool) -> None:
+    """Show what was wrong, what was expected, and what to do next."""
+    issues = error.issues if isinstance(error, KitfileError) else ()
+    if as_json:
+        value = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+        print_json({"error": {**value, "issues": [camel_case(issue) for issue in issues]}})
+        return
+    show_issues(issues, err=True)
+    click.echo(click.style("error: ", fg="red", bold=True) + safe_text(error.message), err=True)
+    if error.hint:
+        click.echo(click.style("hint:  ", fg="cyan") + safe_text(error.hint), err=True)
+
+
+def show_issues(issues: Iterable[Issue], *, err: bool = False) -> None:
+    """Print faults, a line each, as compilers do."""
+    for issue in issues:
+        place = ":".join([issue.path, *(str(number) for number in (issue.line, issue.column) if number)])
+        colour = "red" if issue.severity == "error" else "yellow"
+        severity = click.style(f"{issue.severity}:", fg=colour, bold=True)
+        advice = f" ({issue.hint})" if issue.hint else ""
+        click.echo(f"{safe_text(place)}: {severity} {safe_text(issue.message + advice)}", err=err)
 
 
 def human_size(size: int) -> str:
@@ -32,13 +89,15 @@ def human_size(size: int) -> str:
 def heading(text: str) -> None:
     """Print a heading."""
     click.echo()
-    click.secho(text, bold=True)
+    click.secho(safe_text(text), bold=True)
 
 
 def print_table(
     rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), right: frozenset[int] = frozenset()
 ) -> None:
     """Print columns that line up, the last one as long as it is.
+
+    On a terminal that is too narrow for whole digests in the last column, they are shortened; never in a pipe.
 
     Args:
         rows: The cells, made safe to print.
@@ -48,10 +107,12 @@ def print_table(
     cells = [[safe_text(cell) for cell in row] for row in ([header, *rows] if header else rows)]
     if not cells:
         return
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    widths = [max(_width(row[column]) for row in cells) for column in range(len(cells[0]))]
+    if sys.stdout.isatty() and sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns:
+        cells = [[*row[:-1], _short(row[-1])] for row in cells]
     for number, row in enumerate(cells):
         columns = [
-            cell.rjust(width) if column in right else cell.ljust(width)
+            _filler(cell, width) + cell if column in right else cell + _filler(cell, width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         line = "  ".join(columns).rstrip()
@@ -61,3 +122,25 @@ def print_table(
 def safe_text(text: str) -> str:
     """Text from a bundle that cannot take over the terminal; line breaks and tabs stay."""
     return printable(text, keep="\n\t")
+
+
+def _short(cell: str) -> str:
+    return cell[:_SHORT_DIGEST] if cell.startswith("sha256:") else cell
+
+
+def _filler(cell: str, width: int) -> str:
+    return " " * (width - _width(cell))
+
+
+def _width(text: str) -> int:
+    """The columns a terminal needs: East Asian letters take two, marks above other letters none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)

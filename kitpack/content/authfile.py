@@ -56,7 +56,9 @@ class AuthFile:
 
     def _check(self) -> None:
         for name, kind in (("auths", dict), ("credHelpers", str)):
-            members = self.content.get(name) or {}
+            members = self.content.get(name)
+            if members is None:
+                continue
             if not isinstance(members, dict) or not all(isinstance(member, kind) for member in members.values()):
                 raise ValueError(f"{name} must be an object of {'objects' if kind is dict else 'strings'}")
         if not isinstance(self.content.get("credsStore") or "", str):

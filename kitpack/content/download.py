@@ -181,8 +181,8 @@ class _Download(io.BufferedIOBase):
     def _check_range(self, answer: Answer) -> None:
         size = self._descriptor.size
         found = answer.headers.get("Content-Range", "")[:_MAX_CONTENT_RANGE]
-        span, _, total = found.removeprefix("bytes ").partition("/")
-        if span != f"{self._position}-{size - 1}" or total not in {str(size), "*"}:
+        span, _, total = found.partition("/")
+        if span != f"bytes {self._position}-{size - 1}" or total not in {str(size), "*"}:
             raise IntegrityError(
                 f"{self._descriptor.digest}: bytes {self._position}-{size - 1}/{size} were asked for, "
                 f"{found!r} was announced"

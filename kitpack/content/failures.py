@@ -66,7 +66,7 @@ def failure(*, method: str, url: str, status: int, body: ErrorBody) -> KitpackEr
 
 def printable(text: str) -> str:
     """Text of strangers, fit for a terminal: one line, no control characters, not too long."""
-    return _UNPRINTABLE.sub(" ", text).strip()[:_MAX_SHOWN]
+    return " ".join(_UNPRINTABLE.sub(" ", text).split())[:_MAX_SHOWN]
 
 
 _HINTS = {

@@ -64,8 +64,8 @@ class Repository:
     """
 
     def __init__(self, registry: str, name: str, settings: Settings, *, transport: Transport | None = None) -> None:
-        parsed = Reference.parse_repository(f"{registry}/{name}")
-        if (parsed.registry, parsed.repository) != (registry, name):
+        parsed = Reference.parse_repository(f"{registry}/{name}") if registry else None
+        if parsed is None or (parsed.registry, parsed.repository) != (registry, name):
             raise InvalidReferenceError(f"{registry!r} and {name!r} are not a registry and a repository of it")
         self.registry = registry
         self.name = name

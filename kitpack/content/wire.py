@@ -214,9 +214,9 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def _reason(chain: list[BaseException]) -> str:
     """The one sentence in it that a person understands."""
-    if any(isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for cause in chain):
-        return "no answer in time"
     for cause in reversed(chain):
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
+    if any(isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for cause in chain):
+        return "no answer in time"
     return str(chain[-1]) or type(chain[-1]).__name__

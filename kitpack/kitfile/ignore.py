@@ -121,7 +121,7 @@ def _is_never_packed(path: str) -> bool:
 def _upwards(path: str) -> Iterator[str]:
     while path:
         yield path
-        path = posixpath.dirname(path)
+        path = path.rpartition("/")[0]
 
 
 def _parse_line(line: str) -> Iterator[_Rule]:
@@ -139,21 +139,38 @@ def _parse_line(line: str) -> Iterator[_Rule]:
 
 
 def _expression(pattern: str) -> str:
-    return "".join(_translated(token, is_last=token.end() == len(pattern)) for token in _TOKEN.finditer(pattern))
+    """The pattern as a regular expression that does not try again what cannot help.
+
+    When another ``*`` follows in the same name, the first place where the text between the two fits is as good as any,
+    so an atomic group keeps it; otherwise a handful of stars could take minutes.
+    """
+    pieces: list[tuple[str, str]] = []
+    for token in _TOKEN.finditer(pattern):
+        kind, text = _translated(token, is_last=token.end() == len(pattern))
+        if pieces and kind == pieces[-1][0]:
+            text = pieces.pop()[1] + text if kind == "fixed" else text
+        pieces.append((kind, text))
+    kinds = [kind for kind, _ in pieces]
+    for index in range(len(pieces) - 2):
+        if kinds[index : index + 3] == ["star", "fixed", "star"]:
+            pieces[index] = ("", "")
+            pieces[index + 1] = ("", f"(?>[^/]*?{pieces[index + 1][1]})")
+    return "".join(text for _, text in pieces)
 
 
-def _translated(token: re.Match[str], *, is_last: bool) -> str:
+def _translated(token: re.Match[str], *, is_last: bool) -> tuple[str, str]:
+    """A piece of a pattern as a regular expression, and its kind: ``deep``, ``star`` or ``fixed``."""
     if token["deep"]:
-        return ".*" if is_last else "(?:.*/)?"
+        return "deep", ".*" if is_last else "(?:.*/)?"
     if token["star"]:
-        return "[^/]*"
+        return "star", "[^/]*"
     if token["one"]:
-        return "[^/]"
+        return "fixed", "[^/]"
     if token["set"]:
-        return f"(?!/)[{token['not']}{''.join(map(_span, _SPAN.finditer(token['set'])))}]"
+        return "fixed", f"(?!/)[{token['not']}{''.join(map(_span, _SPAN.finditer(token['set'])))}]"
     if token["char"] in {"[", "\\"}:
         raise ValueError("an open bracket or a backslash at the end")
-    return re.escape(token["plain"] or token["char"])
+    return "fixed", re.escape(token["plain"] or token["char"])
 
 
 def _span(part: re.Match[str]) -> str:

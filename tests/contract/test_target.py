@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import pytest
 
 from kitpack.content.layout import Layout
 from kitpack.content.memory import Memory
+from kitpack.content.remote import Repository
 from kitpack.content.target import (
     Adds,
     Deletes,
@@ -25,6 +30,7 @@ from kitpack.errors import IntegrityError, NotFoundError, UnsupportedError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
 from kitpack.oci.mediatypes import EMPTY_CONFIG, OCI_MANIFEST
+from kitpack.settings import Settings
 from tests.support.bundles import (
     CONFIG,
     blob_of,
@@ -36,26 +42,36 @@ from tests.support.bundles import (
     push_manifest,
 )
 
-Factory: TypeAlias = Callable[[pytest.FixtureRequest], Target]
+Factory: TypeAlias = Callable[[pytest.FixtureRequest], AbstractContextManager[Target]]
 
 
-def _memory(request: pytest.FixtureRequest) -> Target:
-    return Memory()
+def _memory(request: pytest.FixtureRequest) -> AbstractContextManager[Target]:
+    return nullcontext(Memory())
 
 
-def _layout(request: pytest.FixtureRequest) -> Target:
-    return Layout(request.getfixturevalue("tmp_path") / "layout")
+def _layout(request: pytest.FixtureRequest) -> AbstractContextManager[Target]:
+    return nullcontext(Layout(request.getfixturevalue("tmp_path") / "layout"))
+
+
+def _repository(fixture: str, request: pytest.FixtureRequest) -> AbstractContextManager[Target]:
+    address: str = request.getfixturevalue(fixture)
+    home: Path = request.getfixturevalue("tmp_path")
+    name = f"contract/{secrets.token_hex(8)}"  # the registry lives longer than a test
+    return Repository(address, name, Settings(home=home, docker_config=home / "config.json"))
 
 
 TARGETS: dict[str, Factory] = {
     "memory": _memory,
     "layout": _layout,
+    "docker-registry": partial(_repository, "docker_registry"),
+    "zot": partial(_repository, "zot_registry"),
 }
 
 
 @pytest.fixture(params=list(TARGETS))
-def target(request: pytest.FixtureRequest) -> Target:
-    return TARGETS[request.param](request)
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    with TARGETS[request.param](request) as target:
+        yield target
 
 
 def _absent(data: bytes) -> Descriptor:

@@ -27,6 +27,7 @@ from kitpack.content.audit import audit
 from kitpack.content.collect import collect_garbage
 from kitpack.content.layout import Layout
 from kitpack.content.target import Opener
+from kitpack.errors import NotFoundError, StoreError
 from tests.support.bundles import blob_of, noise, push_artifact
 
 NEVER_BEFORE = 2e10  # seconds since 1970: everything is old by then
@@ -34,6 +35,7 @@ FEEDS = 8
 FEED_SIZE = 3 << 20
 LIMITS = (0, 1, 30, 100, 200, 300, 500, 1000, 5000, 100_000)
 WORKERS = 8
+COLLECTED = 3
 NAMES_EACH = 15
 
 _READ = "tests.read"
@@ -165,6 +167,39 @@ def _work(layout: Layout, worker: int) -> None:
         push_artifact(layout, {"shared": noise(5000, number), "own": str(worker).encode()}, name)
 
 
+def _collect_meanwhile(folder: Path) -> None:
+    """Some push what others try to delete at the same moment; print how the pushers ended.
+
+    A pusher goes on after giving up a name only when a collection has been through since.
+    """
+    reading, writing = os.pipe()
+    pushers = [_fork(partial(_push_leased, Layout(folder), worker, reading)) for worker in range(COLLECTED)]
+    for _ in range(COLLECTED * NAMES_EACH):
+        while not _is_collected(Layout(folder)):
+            continue
+        os.write(writing, b".")
+    for child in pushers:
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))  # noqa: T201
+
+
+def _is_collected(layout: Layout) -> bool:
+    try:
+        collect_garbage(layout, now=lambda: NEVER_BEFORE)
+    except (StoreError, NotFoundError):  # in use, or not begun
+        return False
+    return True
+
+
+def _push_leased(layout: Layout, worker: int, go_on: int) -> None:
+    for number, name in enumerate(tags_of(worker)):
+        for again in (False, True):
+            if again:
+                layout.untag(name)
+                os.read(go_on, 1)
+            with layout.lease():
+                push_artifact(layout, {"shared": noise(5000, number), "own": str(worker).encode()}, name)
+
+
 def _audited(data: bytes) -> Opener:
     class Stream(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
@@ -200,6 +235,7 @@ STORIES: dict[str, Callable[[Path], None]] = {
     "feed": _kill_while_feeding,
     "full": _fill_the_disk,
     "crowd": _crowd,
+    "collect": _collect_meanwhile,
 }
 
 if __name__ == "__main__":

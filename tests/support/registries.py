@@ -82,7 +82,7 @@ def _docker_config(folder: Path, port: int) -> Path:
 
 
 def _zot_config(folder: Path, port: int) -> Path:
-    config = {
+    config: dict[str, object] = {
         "distSpecVersion": "1.1.1",
         "storage": {"rootDirectory": str(folder / "data"), "gc": False, "dedupe": False},
         "http": {"address": "127.0.0.1", "port": str(port), "compat": ["docker2s2"]},

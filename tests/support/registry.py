@@ -45,6 +45,7 @@ class Reply:
     """An answer.
 
     Attributes:
+        status: The HTTP status; 0 breaks the connection without an answer.
         length: The length to announce instead of the true one.
         chunked: Whether to announce none, and send in chunks.
         hang_up: Whether to close the connection after it.
@@ -175,7 +176,11 @@ class Registry:
         last = (seen.query("last") or [""])[0]
         size = int((seen.query("n") or ["1000"])[0])
         page = [name for name in names if name > last][:size]
-        more = {"Link": f'<{urlsplit(seen.path).path}?n={size}&last={page[-1]}>; rel="next"'} if page and page[-1] != names[-1] else {}
+        more = (
+            {"Link": f'<{urlsplit(seen.path).path}?n={size}&last={page[-1]}>; rel="next"'}
+            if page and page[-1] != names[-1]
+            else {}
+        )
         return Reply(body=json.dumps({"name": "x", "tags": page}).encode(), headers=more)
 
     def list_referrers(self, seen: Seen, subject: str) -> Reply:
@@ -186,7 +191,13 @@ class Registry:
             value = json.loads(raw)
             if (value.get("subject") or {}).get("digest") == subject:
                 entry = {"mediaType": media_type, "digest": digest, "size": len(raw)}
-                found.append({**entry, "artifactType": value.get("artifactType", ""), "annotations": value.get("annotations", {})})
+                found.append(
+                    {
+                        **entry,
+                        "artifactType": value.get("artifactType", ""),
+                        "annotations": value.get("annotations", {}),
+                    }
+                )
         body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found}).encode()
         return Reply(body=body, headers={"Content-Type": OCI_INDEX})
 
@@ -210,7 +221,11 @@ class _Handler(BaseHTTPRequestHandler):
     registry: Registry
 
     def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        length = int(self.headers.get("Content-Length", "0"))
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client thought better of it
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.registry.answer(Seen(method=self.command, path=self.path, headers=headers, body=body))
         if reply.hold is not None:
@@ -218,9 +233,12 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self._send(reply)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - named by the base class
 
     def _send(self, reply: Reply) -> None:
+        if not reply.status:
+            self._break()
+            return
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
@@ -233,8 +251,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if reply.chunked else body)
         if reply.reset:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = self.close_connection or reply.hang_up or reply.reset or reply.after is not None
+            self._break()
+        self.close_connection = self.close_connection or reply.hang_up or reply.after is not None
+
+    def _break(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the base class
         """Say nothing."""

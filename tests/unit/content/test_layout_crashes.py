@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,15 @@ from kitpack.errors import NotFoundError
 from kitpack.oci.descriptor import Descriptor
 from tests.support import processes
 from tests.support.bundles import blob_of, manifest_of, noise, push_artifact
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder in memory where there is one: a killed process loses nothing there either, and the disk is slow."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)
+
 
 OLD = manifest_of({"a": noise(3000, 2)}).descriptor
 NEW = manifest_of({"a": noise(3000, 3)}).descriptor
@@ -106,6 +116,13 @@ def test_many_processes_lose_nothing(tmp_path: Path) -> None:
     _assert_whole(layout)
     assert set(layout.tags()) == {name for worker in range(processes.WORKERS) for name in processes.tags_of(worker)}
     assert list((layout.path / "ingest").iterdir()) == []
+
+
+def test_collection_takes_nothing_from_those_who_hold_a_lease(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "store")
+    assert processes.run("collect", layout.path) == ["0"] * processes.COLLECTED
+    _assert_whole(layout)
+    assert set(layout.tags()) == {name for worker in range(processes.COLLECTED) for name in processes.tags_of(worker)}
 
 
 @pytest.mark.parametrize("objects", ["one object", "an object for each"])

@@ -172,6 +172,29 @@ def test_a_second_writer_that_fails_leaves_nothing_of_its_own(layout: Layout) ->
     assert _ingest(layout) == [partial.name]
 
 
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_partial_file_that_became_a_blob_before_it_was_locked(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Another process publishes the file between our opening and our locking it: its bytes must not be touched."""
+    partial = _leave(layout, b"")
+    published: list[Path] = []
+    lock = fcntl.flock
+
+    def publish_first(fd: int, operation: int) -> None:
+        if partial.exists() and os.path.samestat(os.fstat(fd), partial.stat()) and len(published) < times:
+            published.append(partial.with_name(f"published-{len(published)}"))
+            partial.write_bytes(b"proven")
+            partial.rename(published[-1])
+        lock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", publish_first)
+    layout.push(BLOB, opener_of(DATA))
+    assert fetch_bytes(layout, BLOB) == DATA
+    assert published
+    assert {path.read_bytes() for path in published} == {b"proven"}
+
+
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
 def test_what_is_no_partial_file_is_left_alone(layout: Layout, tmp_path: Path, kind: str) -> None:
     partial = _leave(layout, b"")

@@ -1,0 +1,75 @@
+"""The one schema: well formed, strict, and fit for editors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from kitpack.kitfile.schema import definition, kitfile_schema, nearest, validate
+from kitpack.oci.jsontext import Json, JsonObject
+
+
+def _objects(value: Json) -> Iterator[JsonObject]:
+    if isinstance(value, dict):
+        yield value
+    for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        yield from _objects(member)
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(kitfile_schema())
+    assert kitfile_schema()["$id"] == "urn:kitpack:kitfile:1"
+
+
+def test_no_section_takes_unknown_keys() -> None:
+    shapes = [shape for shape in _objects(kitfile_schema()) if shape.get("type") == "object" and "properties" in shape]
+    assert len(shapes) == 9
+    assert all(shape["additionalProperties"] is False for shape in shapes)
+
+
+def test_every_key_explains_itself_to_an_editor() -> None:
+    for shape in _objects(kitfile_schema()):
+        for key, member in properties.items() if isinstance(properties := shape.get("properties"), dict) else []:
+            assert isinstance(member, dict)
+            reference = str(member.get("$ref", "")).removeprefix("#/$defs/")
+            told = definition(reference) if reference else member
+            assert told.get("title"), key
+            assert told.get("description"), key
+
+
+def test_a_part_that_is_missing_is_missing_alone() -> None:
+    assert all(
+        len(shape["required"]) == 1 for shape in _objects(kitfile_schema()) if isinstance(shape.get("required"), list)
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("licence", "license"),
+        ("LICENSE", "license"),
+        ("athors", "authors"),
+        ("zzz", ""),
+        ("", ""),
+        ("x" * 100_000, ""),
+    ],
+)
+def test_the_nearest_word_is_found_whatever_its_case(word: str, meant: str) -> None:
+    assert nearest(word, ["name", "license", "authors"]) == meant
+
+
+def test_faults_are_placed_by_the_locator() -> None:
+    data: JsonObject = {"manifestVersion": "1.0.0", "docs": [{"path": "a", "titel": "b"}], "package": {"name": 3}}
+    places: list[tuple[list[str | int], bool]] = []
+    found = validate(data, lambda path, key: places.append((list(path), key)) or (4, 2), "K")
+    assert {(one.path, one.line, one.column) for one in found} == {("K", 4, 2)}
+    assert sorted(places, key=str) == [(["docs", 0, "titel"], True), (["package", "name"], False)]
+
+
+def test_what_is_shown_cannot_harm_a_terminal() -> None:
+    data: JsonObject = {"manifestVersion": "1.0.0\x1b[31m", "\x1b]0;x\x07": 1, "package": {"\u202e": 2}}
+    found = validate(data, lambda path, key: (1, 1), "K")
+    assert len(found) == 3
+    assert all(one.message.isprintable() for one in found)
