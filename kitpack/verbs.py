@@ -26,9 +26,10 @@ from kitpack.content.copy import leased, refuse_moving_tag
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.inplace import InPlace
 from kitpack.content.layout import Layout
+from kitpack.content.nearest import Nearest
 from kitpack.content.sidebyside import side_by_side
 from kitpack.content.target import Deletes, ListsTags, fetch_manifest
-from kitpack.errors import KitpackError, NotFoundError, UnsupportedError, UsageError
+from kitpack.errors import KitfileError, KitpackError, NotFoundError, UnsupportedError, UsageError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference
 from kitpack.places import Place, find, local_place, local_store, remote_place, remote_repository, target_place
@@ -223,11 +224,17 @@ def copy(
 def inspect(reference: str, *, local: bool = False, settings: Settings | None = None) -> Bundle:
     """Look at a bundle without fetching its weights.
 
+    A reference in a registry is resolved there; what the local store has of its content is not fetched again.
+
     Raises:
         NotFoundError: When it is not there.
     """
-    place = find(reference, settings or Settings.from_env(), local=local)
-    return Bundle(place.target, place.resolve())
+    settings = settings or Settings.from_env()
+    place = find(reference, settings, local=local)
+    descriptor = place.resolve()
+    if isinstance(place.target, Layout):
+        return Bundle(place.target, descriptor)
+    return Bundle(Nearest(local_store(settings), place.target), descriptor)
 
 
 def unpack(
@@ -367,13 +374,17 @@ def _pack_into(
     on_event: OnEvent,
 ) -> Descriptor:
     from kitpack.artifact.pack import pack as pack_folder
+    from kitpack.kitfile.check import check_files
     from kitpack.kitfile.ignore import IgnoreRules
 
+    declared, rules = load_folder(folder, kitfile), IgnoreRules.load(Path(folder))
+    if issues := check_files(declared, Path(folder), rules, follow_symlinks=follow_symlinks):
+        raise KitfileError(issues)
     return pack_folder(
-        load_folder(folder, kitfile),
+        declared,
         Path(folder),
         store,
-        ignored=IgnoreRules.load(Path(folder)).matches,
+        ignored=rules.matches,
         follow_symlinks=follow_symlinks,
         created=settings.source_date_epoch,
         on_event=on_event,

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
-from kitpack.artifact.decompress import decompressed, is_archive, is_compressed
+from kitpack.artifact.decompress import DEFAULT_LIMITS, Limits, decompressed, is_archive, is_compressed
 from kitpack.artifact.extract import Member, read_members
 from kitpack.artifact.paths import safe_path
 from kitpack.content.verify import Readable
@@ -147,22 +147,23 @@ def read_layers(manifest: Manifest, declared: JsonObject) -> Iterator[Layer]:
             )
 
 
-def read_layer(stream: Readable, layer: Layer) -> Iterator[Member]:
+def read_layer(stream: Readable, layer: Layer, limits: Limits = DEFAULT_LIMITS) -> Iterator[Member]:
     """The files and folders in a layer that is an archive, or the one file in a compressed one.
 
     Args:
         stream: The layer's bytes from their beginning; left open.
         layer: A layer that is not verbatim.
+        limits: What is too much.
 
     Raises:
         UnsafePathError, IntegrityError, UnpackError: As :func:`kitpack.artifact.extract.read_members`.
     """
-    content = decompressed(stream, layer.encoding)
+    content = decompressed(stream, layer.encoding, limits)
     if not layer.archived:
         stream_of_file = cast("BinaryIO", content)  # what is compressed comes out of a buffered reader
         yield Member(path=layer.path, mode=layer.mode, size=-1, is_file=True, stream=stream_of_file)
         return
-    for member in read_members(content):
+    for member in read_members(content, limits):
         yield replace(member, path=safe_path(f"{layer.root}/{member.path}")) if layer.root else member
 
 

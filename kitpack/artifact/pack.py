@@ -92,7 +92,9 @@ def pack(
 
 def _add(store: Adds, planned: PlannedLayer, on_event: OnEvent) -> PackedLayer:
     opener, size = _bytes_of(planned)
-    digest, stored = store.add(Counted(opener, planned.path, size, on_event))
+    counted = Counted(opener, planned.path, size, on_event)
+    digest, stored = store.add(counted)
+    counted.fall_silent()
     on_event(Event(kind="finished", name=planned.path, size=stored))
     media_type = model_layer(planned.base, "tar" if planned.archived else "raw")
     return PackedLayer(planned, Descriptor(media_type=media_type, digest=digest, size=stored))

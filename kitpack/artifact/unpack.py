@@ -16,8 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from kitpack.artifact.bundle import Bundle, Layer
-from kitpack.artifact.decompress import decompressed
-from kitpack.artifact.extract import read_members
+from kitpack.artifact.dialects import read_layer
 from kitpack.artifact.install import move_into, refuse_links
 from kitpack.artifact.installed import Installed, InstalledFile, hash_file, is_unchanged
 from kitpack.artifact.paths import check_tree
@@ -84,7 +83,7 @@ def unpack(
     """
     before = Installed.load(folder) or Installed()
     layers = [layer for layer in bundle.layers if only.may_reach_into(layer)]
-    plain = {layer.path: _file_of(layer) for layer in layers if not layer.archived}
+    plain = {layer.path: _file_of(layer) for layer in layers if layer.verbatim}
     check_tree(plain)
     refuse_links(folder, plain)
     kept = _in_place(folder, before, layers)
@@ -117,7 +116,7 @@ def _in_place(folder: Path, before: Installed, layers: Sequence[Layer]) -> dict[
     kept: dict[str, InstalledFile] = {}
     for layer in layers:
         file = _file_of(layer)
-        if layer.archived:
+        if not layer.verbatim:
             kept.update(before.of_archive(file.digest, folder))
         elif is_unchanged(folder / layer.path, before.stamped(layer.path, file)):
             kept[layer.path] = file
@@ -125,7 +124,7 @@ def _in_place(folder: Path, before: Installed, layers: Sequence[Layer]) -> dict[
 
 
 def _is_kept(layer: Layer, kept: Mapping[str, InstalledFile]) -> bool:
-    return layer.path in kept or (layer.archived and any(_came_from(layer, file) for file in kept.values()))
+    return layer.path in kept or (not layer.verbatim and any(_came_from(layer, file) for file in kept.values()))
 
 
 def _came_from(layer: Layer, file: InstalledFile) -> bool:
@@ -133,7 +132,7 @@ def _came_from(layer: Layer, file: InstalledFile) -> bool:
 
 
 def _whole_archives(layers: Sequence[Layer], files: Mapping[str, InstalledFile], only: Selection) -> dict[str, int]:
-    whole = [layer for layer in layers if layer.archived and only.covers(layer.role, layer.path)]
+    whole = [layer for layer in layers if not layer.verbatim and only.covers(layer.role, layer.path)]
     return {str(layer.descriptor.digest): sum(_came_from(layer, file) for file in files.values()) for layer in whole}
 
 
@@ -189,12 +188,12 @@ def _stage(
     tree = staging / "tree"
     shutil.rmtree(tree, ignore_errors=True)  # left by a try that ended; its blobs are worth keeping, its order is not
     tree.mkdir()
-    plain = [layer for layer in layers if not layer.archived]
+    plain = [layer for layer in layers if layer.verbatim]
     blobs = {layer.descriptor.digest: layer for layer in plain}
     side_by_side(partial(_fetch, bundle, staging), blobs.values(), jobs, on_event)
     staged: dict[str, InstalledFile] = {}
     for layer in layers:
-        if layer.archived:
+        if not layer.verbatim:
             staged.update(_extract(bundle, layer, tree, only, on_event))
     uses = Counter(layer.descriptor.digest for layer in plain)
     for layer in plain:
@@ -232,7 +231,7 @@ def _extract(
     descriptor = layer.descriptor
     open_at = Counted(partial(bundle.source.fetch, descriptor), layer.path, descriptor.size, on_event)
     with open_at(0) as raw, VerifyingStream(raw, descriptor) as proven:
-        for member in read_members(decompressed(proven, descriptor.media_type)):
+        for member in read_layer(proven, layer):
             if member.is_file and (whole or only.covers(layer.role, member.path)):
                 target = tree / member.path
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -243,7 +242,7 @@ def _extract(
                     member.path,
                     InstalledFile(
                         digest=hash_file(target),
-                        size=member.size,
+                        size=target.stat().st_size,
                         mode=member.mode,
                         role=layer.role,
                         archive=str(descriptor.digest),

@@ -15,7 +15,6 @@ from typing import NoReturn
 import click
 
 from kitpack._version import __version__
-from kitpack.cli.render import print_json, show_error
 from kitpack.errors import KitpackError, UsageError
 
 __all__ = ["kitpack", "main"]
@@ -39,6 +38,12 @@ _COMMANDS = {
     "logout": ("access", "forget a registry's credentials"),
     "completion": ("access", "print a shell completion script"),
 }
+
+
+class Interrupted(KitpackError):
+    """Whoever runs the command wants it to end."""
+
+    exit_code = 130
 
 
 class _Commands(click.Group):
@@ -92,6 +97,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         _leave_interrupted(as_json="--json" in arguments)
     except (click.ClickException, KitpackError, OSError) as error:
+        from kitpack.cli.render import show_error
+
         failure = _as_failure(error)
         show_error(failure, as_json="--json" in arguments)
         code = failure.exit_code
@@ -100,12 +107,13 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 def _leave_interrupted(*, as_json: bool) -> NoReturn:
     """End at once, without waiting for threads that wait for the network."""
-    if as_json:
-        print_json({"error": {"type": "Interrupted", "message": "interrupted", "hint": "", "issues": []}})
-    click.echo("\ninterrupted; run the same command again to finish it", err=True)
+    from kitpack.cli.render import show_error
+
+    click.echo(err=True)  # the terminal has just shown ^C
+    show_error(Interrupted("interrupted", hint="run the same command again to finish it"), as_json=as_json)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(130)
+    os._exit(Interrupted.exit_code)
 
 
 def _as_failure(error: click.ClickException | KitpackError | OSError) -> KitpackError:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from kitpack import verbs
-from kitpack.cli.options import REFERENCE, force_option, json_option, quiet_option, with_settings
-from kitpack.cli.render import human_size, print_json, safe_text
+from kitpack.cli.options import (
+    FOLDER_OR_REFERENCE,
+    REFERENCE,
+    force_option,
+    json_option,
+    local_option,
+    quiet_option,
+    with_registry,
+    with_settings,
+)
+from kitpack.cli.progress import proof
+from kitpack.cli.render import camel_case, human_size, print_json, safe_text, say
 from kitpack.settings import Settings
 
 __all__ = ["gc_command", "remove_command", "tag_command", "verify_command"]
@@ -16,72 +24,97 @@ __all__ = ["gc_command", "remove_command", "tag_command", "verify_command"]
 
 @click.command("tag")
 @click.argument("reference", metavar="REF", type=REFERENCE)
-@click.argument("new", metavar="TAG", type=REFERENCE)
+@click.argument("new", metavar="TAG|REF", type=REFERENCE)
 @force_option
+@local_option
 @json_option
 @quiet_option
-@with_settings
-def tag_command(reference: str, new: str, *, force: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
-    """Give a bundle a further name where it is.
+@with_registry
+def tag_command(
+    reference: str, new: str, *, force: bool, local: bool, as_json: bool, quiet: bool, settings: Settings
+) -> None:
+    """Give a bundle a further name where it is, and print its digest.
 
     \b
       kitpack tag assistant:1.4.0 stable
       kitpack tag localhost:5000/team/assistant:1.4.0 stable
     """
-    tagged = verbs.tag(reference, new, force=force, settings=settings)
+    tagged = verbs.tag(reference, new, force=force, local=local, settings=settings)
+    name = verbs.name_beside(reference, new)
     if as_json:
-        print_json({"reference": new, "digest": str(tagged.digest)})
-    elif not quiet:
-        click.echo(f"{new} is {tagged.digest}")
+        print_json({"reference": name, "digest": str(tagged.digest)})
+        return
+    say(f"tagged {name}", quiet=quiet)
+    click.echo(str(tagged.digest))
 
 
 @click.command("remove")
 @click.argument("references", metavar="REF...", nargs=-1, required=True, type=REFERENCE)
+@local_option
 @json_option
 @quiet_option
-@with_settings
-def remove_command(references: tuple[str, ...], *, as_json: bool, quiet: bool, settings: Settings) -> None:
-    """Remove names. Their content goes with the next `kitpack gc`, when nothing else names it.
+@with_registry
+def remove_command(
+    references: tuple[str, ...], *, local: bool, as_json: bool, quiet: bool, settings: Settings
+) -> None:
+    """Remove names, all of them or none.
+
+    Their content stays until `kitpack gc` finds that nothing else names it. Many registries cannot remove a tag alone;
+    kitpack never removes content instead.
 
     \b
-      kitpack remove assistant:1.3.0
+      kitpack remove assistant:1.3.0 assistant:1.2.0
+      kitpack remove --local localhost:5000/team/assistant:1.3.0
     """
-    for reference in references:
-        verbs.remove(reference, settings=settings)
-        if not (as_json or quiet):
-            click.echo(f"removed {reference}")
+    verbs.remove(*references, local=local, settings=settings)
     if as_json:
         print_json({"removed": list(references)})
+    for reference in references:
+        say(f"removed {reference}", quiet=quiet or as_json)
 
 
 @click.command("gc")
 @click.argument("layout", metavar="[oci:DIR]", default="")
-@click.option("--grace", type=click.IntRange(0), default=600, show_default=True, help="Seconds to spare new content.")
+@click.option(
+    "--grace",
+    metavar="SECONDS",
+    type=click.IntRange(0),
+    default=600,
+    show_default=True,
+    help="Spare content that is newer, as somebody may be about to name it.",
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be deleted.")
 @json_option
 @quiet_option
 @with_settings
 def gc_command(layout: str, *, grace: int, dry_run: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
-    """Delete content of the local store that nothing names any more."""
+    """Delete content of the local store, or of a layout, that nothing names any more.
+
+    \b
+      kitpack gc --dry-run
+    """
     from kitpack.content.collect import collect_garbage
     from kitpack.places import store_of
 
     done = collect_garbage(store_of(layout, settings), grace=grace, dry_run=dry_run)
     if as_json:
-        print_json({"dry_run": dry_run, **asdict(done)})
-    elif not quiet:
-        click.echo(
-            f"{'would delete' if dry_run else 'deleted'} {done.blobs} blobs and {done.leftovers} leftovers "
-            f"({human_size(done.bytes)}); {done.kept} blobs ({human_size(done.kept_bytes)}) stay"
-        )
+        print_json({"dryRun": dry_run, **camel_case(done)})
+        return
+    leftovers = f" and {_count(done.leftovers, 'unfinished file')}" if done.leftovers else ""
+    say(
+        f"{'would delete' if dry_run else 'deleted'} {_count(done.blobs, 'blob')}{leftovers} ({human_size(done.bytes)}); "
+        f"{_count(done.kept, 'blob')} ({human_size(done.kept_bytes)}) stay",
+        quiet=quiet,
+    )
 
 
 @click.command("verify")
-@click.argument("what", metavar="[REF|DIR]", default="", type=REFERENCE)
+@click.argument("what", metavar="[REF|DIR]", default="", type=FOLDER_OR_REFERENCE)
+@local_option
 @json_option
 @quiet_option
-@with_settings
-def verify_command(what: str, *, as_json: bool, quiet: bool, settings: Settings) -> None:
+@with_registry
+def verify_command(what: str, *, local: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
     """Prove that everything is what it was: the local store, one bundle, or an unpacked folder.
 
     Without an argument every byte of the local store is read again. For a bundle in a registry, every layer is asked
@@ -94,13 +127,18 @@ def verify_command(what: str, *, as_json: bool, quiet: bool, settings: Settings)
     """
     from kitpack.checks import verify
 
-    faults = verify(what, settings=settings)
+    with proof("verifying", quiet=quiet or as_json) as on_proof:
+        faults = verify(what, local=local, settings=settings, progress=on_proof)
     if as_json:
         print_json({"ok": not faults, "faults": faults})
     else:
         for fault in faults:
-            click.echo(click.style("damaged: ", fg="red", bold=True) + safe_text(fault), err=True)
-        if not faults and not quiet:
-            click.echo(f"{what or 'the local store'} is intact")
+            click.echo(click.style("damaged: ", fg="red", bold=True) + safe_text(fault))
+        if not faults:
+            say(f"{what or 'the local store'} is intact", quiet=quiet)
     if faults:
         raise click.exceptions.Exit(6)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

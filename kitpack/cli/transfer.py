@@ -7,29 +7,36 @@ from pathlib import Path
 import click
 
 from kitpack import verbs
-from kitpack.cli.options import REFERENCE, force_option, json_option, local_option, quiet_option, with_settings
+from kitpack.cli.options import (
+    FOLDER_OR_REFERENCE,
+    REFERENCE,
+    force_option,
+    json_option,
+    kitfile_option,
+    local_option,
+    quiet_option,
+    referrers_option,
+    symlinks_option,
+    with_registry,
+)
 from kitpack.cli.progress import progress
-from kitpack.cli.render import print_json
+from kitpack.cli.render import human_size, print_json, say
 from kitpack.oci.descriptor import Descriptor
 from kitpack.settings import Settings
 
 __all__ = ["copy_command", "pull_command", "push_command", "unpack_command"]
 
-referrers_option = click.option("--referrers", is_flag=True, help="Bring along what refers to it, such as signatures.")
-
 
 @click.command("push")
-@click.argument("what", metavar="REF|DIR", type=REFERENCE)
+@click.argument("what", metavar="REF|DIR", type=FOLDER_OR_REFERENCE)
 @click.argument("destination", metavar="[REF]", required=False, type=REFERENCE)
-@click.option(
-    "-f", "--file", "kitfile", type=click.Path(path_type=Path), help="The Kitfile of DIR, if it is elsewhere."
-)
-@click.option("--follow-symlinks", is_flag=True, help="As in pack.")
+@kitfile_option
+@symlinks_option
 @referrers_option
 @force_option
 @json_option
 @quiet_option
-@with_settings
+@with_registry
 def push_command(
     what: str,
     destination: str | None,
@@ -51,7 +58,7 @@ def push_command(
       kitpack push assistant:1.4.0 localhost:5000/team/assistant:1.4.0
       kitpack push samples/support-bot localhost:5000/team/assistant:1.4.0
     """
-    with progress("pushing", quiet=quiet or as_json) as on_event:
+    with progress("pushing", quiet=quiet or as_json) as meter:
         pushed = verbs.push(
             what,
             destination or "",
@@ -60,9 +67,10 @@ def push_command(
             force=force,
             follow_symlinks=follow_symlinks,
             settings=settings,
-            on_event=on_event,
+            on_event=meter,
+            on_read=meter.reading,
         )
-    _report("pushed", destination or what, pushed, as_json=as_json, quiet=quiet)
+    _report("pushed", destination or what, pushed, meter.moved, as_json=as_json, quiet=quiet)
 
 
 @click.command("pull")
@@ -70,16 +78,16 @@ def push_command(
 @referrers_option
 @json_option
 @quiet_option
-@with_settings
+@with_registry
 def pull_command(reference: str, *, referrers: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
     """Fetch a bundle into the local store.
 
     \b
       kitpack pull localhost:5000/team/assistant:1.4.0
     """
-    with progress("pulling", quiet=quiet or as_json) as on_event:
-        pulled = verbs.pull(reference, referrers=referrers, settings=settings, on_event=on_event)
-    _report("pulled", reference, pulled, as_json=as_json, quiet=quiet)
+    with progress("pulling", quiet=quiet or as_json) as meter:
+        pulled = verbs.pull(reference, referrers=referrers, settings=settings, on_event=meter)
+    _report("pulled", reference, pulled, meter.moved, as_json=as_json, quiet=quiet)
 
 
 @click.command("copy")
@@ -89,7 +97,7 @@ def pull_command(reference: str, *, referrers: bool, as_json: bool, quiet: bool,
 @force_option
 @json_option
 @quiet_option
-@with_settings
+@with_registry
 def copy_command(
     source: str, destination: str, *, referrers: bool, force: bool, as_json: bool, quiet: bool, settings: Settings
 ) -> None:
@@ -99,9 +107,9 @@ def copy_command(
       kitpack copy localhost:5000/team/assistant:1.4.0 oci:/media/usb:1.4.0
       kitpack copy localhost:5000/dev/assistant:1.4.0 localhost:5000/prod/assistant:1.4.0
     """
-    with progress("copying", quiet=quiet or as_json) as on_event:
-        copied = verbs.copy(source, destination, referrers=referrers, force=force, settings=settings, on_event=on_event)
-    _report("copied", destination, copied, as_json=as_json, quiet=quiet)
+    with progress("copying", quiet=quiet or as_json) as meter:
+        copied = verbs.copy(source, destination, referrers=referrers, force=force, settings=settings, on_event=meter)
+    _report("copied", destination, copied, meter.moved, as_json=as_json, quiet=quiet)
 
 
 @click.command("unpack")
@@ -112,7 +120,7 @@ def copy_command(
 @local_option
 @json_option
 @quiet_option
-@with_settings
+@with_registry
 def unpack_command(
     reference: str,
     *,
@@ -134,7 +142,7 @@ def unpack_command(
       kitpack unpack localhost:5000/team/assistant:1.3.0 -o out --only prompts,configs
     """
     words = [word for words in only for word in words.split(",")]
-    with progress("unpacking", quiet=quiet or as_json) as on_event:
+    with progress("unpacking", quiet=quiet or as_json) as meter:
         done = verbs.unpack(
             reference,
             folder,
@@ -142,36 +150,24 @@ def unpack_command(
             overwrite=overwrite,
             local=local,
             settings=settings,
-            on_event=on_event,
+            on_event=meter,
         )
     if as_json:
-        print_json(
-            {
-                "reference": reference,
-                "folder": str(folder),
-                "written": list(done.written),
-                "kept": list(done.kept),
-                "removed": list(done.removed),
-            }
-        )
-    elif not quiet:
-        click.echo(
-            f"unpacked {reference} into {folder}: {len(done.written)} written, {len(done.kept)} already in place, "
-            f"{len(done.removed)} removed"
-        )
+        paths = {"written": list(done.written), "kept": list(done.kept), "removed": list(done.removed)}
+        print_json({"reference": reference, "folder": str(folder), **paths})
+        return
+    say(
+        f"unpacked {reference} into {folder}: {len(done.written)} written, {len(done.kept)} already in place, "
+        f"{len(done.removed)} removed",
+        quiet=quiet,
+    )
 
 
-def _report(verb: str, reference: str, descriptor: Descriptor, *, as_json: bool, quiet: bool) -> None:
+def _report(verb: str, reference: str, descriptor: Descriptor, moved: int, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        print_json(
-            {
-                "reference": reference,
-                "digest": str(descriptor.digest),
-                "mediaType": descriptor.media_type,
-                "size": descriptor.size,
-            }
-        )
-    else:
-        if not quiet:
-            click.echo(f"{verb} {reference}", err=True)
-        click.echo(str(descriptor.digest))
+        found = {"digest": str(descriptor.digest), "mediaType": descriptor.media_type, "size": descriptor.size}
+        print_json({"reference": reference, **found, "moved": moved})
+        return
+    amount = f"{human_size(moved)} moved" if moved else "all of it was there already"
+    say(f"{verb} {reference} ({amount})", quiet=quiet)
+    click.echo(str(descriptor.digest))

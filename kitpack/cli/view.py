@@ -6,8 +6,9 @@ import click
 
 from kitpack import verbs
 from kitpack.artifact.bundle import Bundle, Text
-from kitpack.cli.options import REFERENCE, json_option, local_option, quiet_option, with_settings
-from kitpack.cli.render import heading, human_size, print_json, print_table, safe_text
+from kitpack.artifact.diff import BundleDiff, diff_bundles
+from kitpack.cli.options import REFERENCE, json_option, local_option, quiet_option, with_registry
+from kitpack.cli.render import camel_case, heading, human_size, print_json, print_table, safe_text, say
 from kitpack.prompts.diff import LineChange
 from kitpack.settings import Settings
 
@@ -20,8 +21,9 @@ _LINES = {"added": ("+", "green"), "removed": ("-", "red"), "same": (" ", None),
 @click.argument("reference", metavar="REF", type=REFERENCE)
 @local_option
 @json_option
-@with_settings
-def inspect_command(reference: str, *, local: bool, as_json: bool, settings: Settings) -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Print the digest only.")
+@with_registry
+def inspect_command(reference: str, *, local: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
     """Show a bundle: its Kitfile, its layers, and every prompt in full.
 
     Fetches kilobytes from a registry, never weights.
@@ -33,7 +35,75 @@ def inspect_command(reference: str, *, local: bool, as_json: bool, settings: Set
     bundle = verbs.inspect(reference, local=local, settings=settings)
     if as_json:
         print_json(_bundle_json(reference, bundle))
-        return
+    elif quiet:
+        click.echo(str(bundle.descriptor.digest))
+    else:
+        _print_bundle(reference, bundle)
+
+
+@click.command("diff")
+@click.argument("before", metavar="A", type=REFERENCE)
+@click.argument("after", metavar="B", type=REFERENCE)
+@click.option("--exit-code", is_flag=True, help="End with 1 when there are differences, as git does.")
+@local_option
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing; implies --exit-code.")
+@with_registry
+def diff_command(
+    before: str, after: str, *, exit_code: bool, local: bool, as_json: bool, quiet: bool, settings: Settings
+) -> None:
+    """Compare two bundles: prompts line by line, the Kitfile, and which other files differ.
+
+    \b
+      kitpack diff assistant:1.3.0 assistant:1.4.0
+    """
+    bundles = [verbs.inspect(reference, local=local, settings=settings) for reference in (before, after)]
+    digests = [str(bundle.descriptor.digest) for bundle in bundles]
+    found = diff_bundles(*bundles)
+    if as_json:
+        sides = [{"reference": name, "digest": one} for name, one in zip((before, after), digests, strict=True)]
+        print_json({"before": sides[0], "after": sides[1], "same": found.is_empty, **camel_case(found)})
+    elif found.is_empty:
+        same = "no differences" if digests[0] == digests[1] else "the same files; only what the manifests say differs"
+        say(same, quiet=quiet)
+    elif not quiet:
+        _print_diff(found, (before, digests[0]), (after, digests[1]))
+    if (exit_code or quiet) and not found.is_empty:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("list")
+@click.argument("repository", metavar="[REPO]", default="", type=REFERENCE)
+@local_option
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="Print the references only.")
+@with_registry
+def list_command(repository: str, *, local: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
+    """List bundles: all of the local store, those of one name, or the tags of a repository.
+
+    \b
+      kitpack list
+      kitpack list localhost:5000/team/assistant
+      kitpack list oci:/media/usb
+    """
+    found = verbs.list_bundles(repository, local=local, settings=settings)
+    if as_json:
+        print_json([camel_case(one) for one in found])
+    elif quiet:
+        for one in found:
+            click.echo(safe_text(one.reference))
+    elif not found:
+        say("nothing here yet; `kitpack pack DIR -t NAME:TAG` makes a bundle")
+    elif all(one.size is None for one in found):
+        print_table([(one.reference, one.digest) for one in found], header=("REFERENCE", "DIGEST"))
+    else:
+        sizes = ["" if one.size is None else human_size(one.size) for one in found]
+        rows = [(one.reference, size, one.digest) for one, size in zip(found, sizes, strict=True)]
+        print_table(rows, header=("REFERENCE", "SIZE", "DIGEST"), right=frozenset({1}))
+
+
+def _print_bundle(reference: str, bundle: Bundle) -> None:
+    layers = bundle.layers
     print_table(
         [
             ("Reference", reference),
@@ -46,96 +116,34 @@ def inspect_command(reference: str, *, local: bool, as_json: bool, settings: Set
         heading("Kitfile")
         _print_indented(bundle.kitfile)
     heading("Layers")
-    print_table(
-        [
-            (
-                layer.role,
-                layer.path + ("/" if layer.archived else ""),
-                human_size(layer.descriptor.size),
-                str(layer.descriptor.digest),
-            )
-            for layer in bundle.layers
-        ],
-        header=("ROLE", "PATH", "SIZE", "DIGEST"),
-        right=frozenset({2}),
-    )
-    _warn_unnamed(bundle)
+    rows = [
+        (one.role, one.path + "/" * one.archived, human_size(one.descriptor.size), str(one.descriptor.digest))
+        for one in layers
+    ]
+    print_table(rows, header=("ROLE", "PATH", "SIZE", "DIGEST"), right=frozenset({2}))
+    if unnamed := len(bundle.manifest.layers) - len(layers):
+        click.secho(f"{unnamed} more without a path, which cannot be unpacked", fg="yellow")
     for prompt in bundle.prompts():
-        heading(f"Prompt {safe_text(prompt.path)}")
+        heading(f"Prompt {prompt.path}")
         _print_indented(_prompt_text(prompt))
 
 
-@click.command("diff")
-@click.argument("before", metavar="A", type=REFERENCE)
-@click.argument("after", metavar="B", type=REFERENCE)
-@click.option("--exit-code", is_flag=True, help="End with 1 when there are differences, as git does.")
-@local_option
-@json_option
-@with_settings
-def diff_command(before: str, after: str, *, exit_code: bool, local: bool, as_json: bool, settings: Settings) -> None:
-    """Compare two bundles: prompts line by line, the Kitfile, and which other files differ.
-
-    \b
-      kitpack diff assistant:1.3.0 assistant:1.4.0
-    """
-    found = verbs.diff(before, after, local=local, settings=settings)
-    if as_json:
-        from dataclasses import asdict
-
-        print_json({"before": before, "after": after, **asdict(found)})
-    elif found.is_empty:
-        click.echo("no differences")
-    else:
-        for prompt in found.prompts:
-            heading(f"Prompt {safe_text(prompt.path)}: {prompt.kind}")
-            _print_lines(prompt.lines)
-        if found.kitfile:
-            heading("Kitfile")
-            _print_lines(found.kitfile)
+def _print_diff(found: BundleDiff, before: tuple[str, str], after: tuple[str, str]) -> None:
+    print_table([("Before", *before), ("After", *after)])
+    for prompt in found.prompts:
+        heading(f"Prompt {prompt.path}: {prompt.kind}")
+        _print_lines(prompt.lines)
+    if found.kitfile:
+        heading("Kitfile")
+        _print_lines(found.kitfile)
+    if found.files:
         heading("Files")
+        sizes = [_sizes(change.size_before, change.size_after) for change in found.files]
         print_table(
-            [
-                (change.kind, change.role, change.path, _sizes(change.size_before, change.size_after))
-                for change in found.files
-            ]
+            [(one.kind, one.role, one.path, size) for one, size in zip(found.files, sizes, strict=True)],
         )
-        click.echo(
-            f"{human_size(found.shared)} in common; weights {'differ' if found.weights_changed else 'are the same'}"
-        )
-    if exit_code and not found.is_empty:
-        raise click.exceptions.Exit(1)
-
-
-@click.command("list")
-@click.argument("repository", metavar="[REPO]", default="", type=REFERENCE)
-@local_option
-@json_option
-@quiet_option
-@with_settings
-def list_command(repository: str, *, local: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
-    """List bundles: all of the local store, those of one name, or the tags of a repository.
-
-    \b
-      kitpack list
-      kitpack list localhost:5000/team/assistant
-      kitpack list oci:/media/usb
-    """
-    found = verbs.list_bundles(repository, local=local, settings=settings)
-    if as_json:
-        print_json(
-            [
-                {"reference": one.reference, "digest": one.digest, "size": one.size, "artifactType": one.artifact_type}
-                for one in found
-            ]
-        )
-    elif quiet:
-        for one in found:
-            click.echo(safe_text(one.reference))
-    elif not found:
-        click.echo("nothing here yet; `kitpack pack DIR -t NAME:TAG` makes a bundle")
-    else:
-        rows = [(one.reference, one.digest, "" if one.size is None else human_size(one.size)) for one in found]
-        print_table(rows, header=("REFERENCE", "DIGEST", "SIZE"), right=frozenset({2}))
+    click.echo()
+    click.echo(f"{human_size(found.shared)} in common; weights {'differ' if found.weights_changed else 'are the same'}")
 
 
 def _bundle_json(reference: str, bundle: Bundle) -> dict[str, object]:
@@ -161,12 +169,6 @@ def _bundle_json(reference: str, bundle: Bundle) -> dict[str, object]:
         ],
         "prompts": [{"path": one.path, "size": one.size, "text": one.text} for one in bundle.prompts()],
     }
-
-
-def _warn_unnamed(bundle: Bundle) -> None:
-    unnamed = len(bundle.manifest.layers) - len(bundle.layers)
-    if unnamed:
-        click.secho(f"{unnamed} more layers have no path and are not unpacked", fg="yellow")
 
 
 def _prompt_text(prompt: Text) -> str:

@@ -24,7 +24,8 @@ __all__ = ["copy", "leased", "refuse_moving_tag"]
 
 MAX_DEPTH = 8
 MAX_NODES = 100_000
-"""Bounds on a graph that a hostile registry serves: no real bundle comes near them."""
+MAX_BYTES = 256 << 20
+"""Bounds on a graph that a hostile registry serves, and on the manifests in it: no real bundle comes near them."""
 
 
 def copy(
@@ -105,6 +106,20 @@ class _Graph:
 
     blobs: dict[Digest, Descriptor] = field(default_factory=dict)
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
+    bytes: int = 0
+
+    def admit(self, descriptor: Descriptor, depth: int) -> None:
+        """Make sure that one piece more is not too much.
+
+        Raises:
+            IntegrityError: When it is.
+        """
+        self.bytes += descriptor.size if descriptor.is_manifest else 0
+        if depth > MAX_DEPTH or len(self.blobs) + len(self.manifests) >= MAX_NODES or self.bytes > MAX_BYTES:
+            raise IntegrityError(
+                f"{descriptor.digest}: with it, there are more than {MAX_DEPTH} levels, {MAX_NODES} pieces of content "
+                f"or {MAX_BYTES} bytes of manifests"
+            )
 
 
 def _roots(source: Source, root: Descriptor, *, referrers: bool) -> list[Descriptor]:
@@ -113,9 +128,17 @@ def _roots(source: Source, root: Descriptor, *, referrers: bool) -> list[Descrip
     if referrers and isinstance(source, ListsReferrers):
         level = [root]
         for _ in range(MAX_DEPTH):
-            level = [new for one in level for new in source.referrers(one) if new.digest not in found]
-            found.update((one.digest, one) for one in level)
+            level = [new for one in level for new in _new_referrers(source, one, found)]
     return list(found.values())
+
+
+def _new_referrers(source: ListsReferrers, one: Descriptor, found: dict[Digest, Descriptor]) -> Iterator[Descriptor]:
+    for new in source.referrers(one):
+        if len(found) > MAX_NODES:
+            raise IntegrityError(f"{one.digest}: more than {MAX_NODES} manifests refer to it, or to those that do")
+        if new.digest not in found:
+            found[new.digest] = new
+            yield new
 
 
 def _copy_graphs(source: Source, roots: Sequence[Descriptor], target: Target, jobs: int, on_event: OnEvent) -> None:
@@ -130,8 +153,7 @@ def _copy_graphs(source: Source, roots: Sequence[Descriptor], target: Target, jo
 def _collect(source: Source, descriptor: Descriptor, graph: _Graph, depth: int) -> None:
     if descriptor.digest in graph.manifests or descriptor.digest in graph.blobs:
         return
-    if depth > MAX_DEPTH or len(graph.blobs) + len(graph.manifests) > MAX_NODES:
-        raise IntegrityError(f"{descriptor.digest}: more than {MAX_DEPTH} levels or {MAX_NODES} pieces of content")
+    graph.admit(descriptor, depth)
     if not descriptor.is_manifest:
         graph.blobs[descriptor.digest] = descriptor
         return

@@ -53,11 +53,19 @@ class Counted:
     def __call__(self, offset: int) -> BinaryIO:
         """Open the bytes at an offset."""
         stream = self._open_at(offset)
-        if not self.opened:
-            self._on_event(Event(kind="started", name=self._name, size=self._size))
-            self.opened = True
-        self._move_to(offset)
+        try:
+            if not self.opened:
+                self.opened = True
+                self._on_event(Event(kind="started", name=self._name, size=self._size))
+            self._move_to(offset)
+        except BaseException:  # whoever listens may want all of this to end
+            stream.close()
+            raise
         return cast("BinaryIO", _CountedStream(stream, offset, self._move_to))
+
+    def fall_silent(self) -> None:
+        """Tell nothing from now on: who reads the same bytes again, for another purpose, counts for themselves."""
+        self._on_event = ignore
 
     def _move_to(self, position: int) -> None:
         self._on_event(Event(kind="moved", name=self._name, size=position - self._position))

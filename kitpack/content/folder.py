@@ -78,13 +78,18 @@ def is_layout(root: Path) -> bool:
     Raises:
         StoreError: When it is something else, or a layout of another version.
     """
-    try:
-        raw = (root / MARKER).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        _refuse_foreign(root)
-        return False
-    _check_version(root / MARKER, raw)
-    return True
+    raw = _marker(root)
+    if raw is None:
+        foreign = _foreign_names(root)
+        raw = _marker(root)  # somebody may have begun the layout while we looked around
+        if raw is None and foreign:
+            raise StoreError(
+                f"{root} is not an OCI image layout: it holds {min(foreign)!r}, but no file {MARKER!r}",
+                hint="name an empty or new folder, or one that holds a layout",
+            )
+    if raw is not None:
+        _check_version(root / MARKER, raw)
+    return raw is not None
 
 
 def require_layout(root: Path) -> None:
@@ -127,18 +132,21 @@ def _blobs_of(folder: Path) -> Iterator[tuple[Digest, os.stat_result]]:
             yield Digest.parse(f"{folder.name}:{path.name}"), path.lstat()
 
 
-def _refuse_foreign(root: Path) -> None:
+def _marker(root: Path) -> bytes | None:
     try:
-        names = {path.name for path in root.iterdir()}
+        return (root / MARKER).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _foreign_names(root: Path) -> set[str]:
+    """What stands in a folder and is not left over from an attempt to begin a layout."""
+    try:
+        return {path.name for path in root.iterdir()} - _UNFINISHED
     except FileNotFoundError:
-        return
+        return set()
     except NotADirectoryError:
         raise StoreError(f"{root} is a file; expected a folder with an OCI image layout") from None
-    if names - _UNFINISHED:
-        raise StoreError(
-            f"{root} is not an OCI image layout: it holds {min(names - _UNFINISHED)!r}, but no file {MARKER!r}",
-            hint="name an empty or new folder, or one that holds a layout",
-        )
 
 
 def _check_version(path: Path, raw: bytes) -> None:

@@ -55,7 +55,7 @@ class InPlace:
 
     def tag(self, descriptor: Descriptor, reference: str) -> None:
         """See :meth:`kitpack.content.target.Target.tag`."""
-        self._tags[reference] = self._manifests[descriptor.digest]
+        self._tags[reference] = self.resolve(str(descriptor.digest))
 
     def add(self, open_at: Opener) -> tuple[Digest, int]:
         """See :meth:`kitpack.content.target.Adds.add`."""

@@ -41,12 +41,12 @@ def side_by_side(work: Work[Item, Result], items: Iterable[Item], jobs: int, on_
     pool = ThreadPoolExecutor(max_workers=jobs)
     futures = [pool.submit(work, item, report) for item in items]
     try:
-        wait(futures, return_when=FIRST_EXCEPTION)
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
     except BaseException:  # an interrupt does not wait for a peer that may never answer
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
-    failed = [future for future in futures if future.done() and future.exception() is not None]
+    failed = [future for future in futures if future in done and future.exception() is not None]
     if failed:
         stop.set()
     pool.shutdown(wait=True, cancel_futures=True)

@@ -191,8 +191,8 @@ def _lasting(error: Exception, text: str) -> str:
         return "to trust a private certificate authority, name its PEM file in KITPACK_CA_FILE"
     if any(sign in text.upper().replace(" ", "_") for sign in _PLAIN_ANSWERS):
         return "if this registry speaks plain HTTP, say so: --plain-http (KITPACK_PLAIN_HTTP)"
-    if "ALERT" in text and "CERTIFICATE" in text:
-        return "this registry wants a client certificate: KITPACK_CLIENT_CERT and KITPACK_CLIENT_KEY"
+    if "ALERT" in text and ("CERTIFICATE" in text or "HANDSHAKE_FAILURE" in text):
+        return "this registry may want a client certificate: KITPACK_CLIENT_CERT and KITPACK_CLIENT_KEY"
     if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidProxyURL):
         return "check the proxy variables: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY"
     if not isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError) and "TLS" in text:

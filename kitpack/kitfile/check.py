@@ -64,7 +64,9 @@ class _Check:
         """The faults of one entry."""
         try:
             message, hint = self._absence(entry)
-            if not message and entry.path != "." and self.rules.matches(entry.path):
+            if not message and IgnoreRules().matches(entry.path):
+                message, hint = f"{entry.path} cannot be an entry", "take it out of the Kitfile"
+            elif not message and self.rules.matches(entry.path):
                 message, hint = f"{entry.path} is left out by .kitignore", f"add `!{entry.path}` to .kitignore"
             faults = [(message, hint)] if message else list(self._file_faults(entry))
         except OSError as error:
@@ -111,16 +113,20 @@ class _Check:
             return
         found = location.stat()
         identity = (found.st_dev, found.st_ino)
-        if stat.S_ISDIR(found.st_mode) and identity not in above:
+        if identity in above:
+            yield path, (f"{path!r} is a link to a folder above itself", "list it in .kitignore")
+        elif stat.S_ISDIR(found.st_mode):
             for name in sorted(os.listdir(location)):  # noqa: PTH208  # names, not paths
                 child = name if path == "." else f"{path}/{name}"
-                if self.rules.covers(child) or (self.rules.matches(child) and not (location / name).is_dir()):
-                    continue
-                yield from self._walk(child, (*above, identity), location / name)
+                if not self._is_ignored(child, location / name):
+                    yield from self._walk(child, (*above, identity), location / name)
         elif stat.S_ISREG(found.st_mode):
             yield path, ("", "")
         else:
             yield path, (f"{path!r} is neither a file nor a folder", "list it in .kitignore")
+
+    def _is_ignored(self, path: str, location: Path) -> bool:
+        return self.rules.covers(path) or (self.rules.matches(path) and not location.is_dir())
 
     def _link_fault(self, path: str, location: Path) -> tuple[str, str] | None:
         """What is wrong with the links on the way to a file, if anything."""

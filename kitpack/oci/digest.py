@@ -48,7 +48,7 @@ class Digest:
             raise InvalidDigestError(f"{text[:120]!r} is not a digest; expected sha256: and 64 hexadecimal digits")
         algorithm, digits = match.groups()
         if algorithm not in _HEX_LENGTHS:
-            raise InvalidDigestError(f"digest algorithm {algorithm!r} is not known; expected sha256 or sha512")
+            raise InvalidDigestError(f"digest algorithm {algorithm[:40]!r} is not known; expected sha256 or sha512")
         if len(digits) != _HEX_LENGTHS[algorithm]:
             raise InvalidDigestError(
                 f"a {algorithm} digest has {_HEX_LENGTHS[algorithm]} hexadecimal digits, not {len(digits)}"

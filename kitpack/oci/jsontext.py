@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -33,6 +34,7 @@ def parse_object(raw: bytes) -> JsonObject:
             raw.decode("utf-8"),
             object_pairs_hook=_unique_keys,
             parse_constant=_refuse_constant,
+            parse_float=_finite_float,
             parse_int=_bounded_int,
         )
     except RecursionError:
@@ -49,18 +51,27 @@ def _unique_keys(pairs: list[tuple[str, Json]]) -> JsonObject:
     for key, value in pairs:
         if key in result:
             raise ValueError(f"the key {key[:80]!r} stands twice in one object")
-        if _has_surrogate(key) or (isinstance(value, str) and _has_surrogate(value)):
+        if _has_surrogate(key) or _has_surrogate(value):
             raise ValueError(f"the key or value of {key[:80]!r} holds half of a surrogate pair")
         result[key] = value
     return result
 
 
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= char <= "\udfff" for char in text) if not text.isascii() else False
+def _has_surrogate(value: Json) -> bool:
+    """Whether a string, or one in a list, does; objects inside were asked when they were read."""
+    if isinstance(value, list):
+        return any(map(_has_surrogate, value))
+    return isinstance(value, str) and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _refuse_constant(name: str) -> Json:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite_float(digits: str) -> float:
+    if math.isinf(number := float(digits)):
+        raise ValueError(f"{digits[:40]} is too large a number")
+    return number
 
 
 def _bounded_int(digits: str) -> int:

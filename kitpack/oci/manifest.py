@@ -113,12 +113,12 @@ def build_manifest(
 
 def _media_type(value: JsonObject, expected: str) -> str:
     if value.get("schemaVersion") != 2 or isinstance(value.get("schemaVersion"), bool | float):
-        raise InvalidManifestError(f"schemaVersion: expected 2, found {value.get('schemaVersion')!r}")
+        raise InvalidManifestError(f"schemaVersion: expected 2, found {repr(value.get('schemaVersion'))[:120]}")
     if "manifests" in value and ("layers" in value or "config" in value):
         raise InvalidManifestError("it has both manifests and layers, so it could be read as two different things")
     declared = _text(value, "mediaType")
     if declared and expected and declared != expected:
-        raise InvalidManifestError(f"its mediaType is {declared!r}, but it was announced as {expected!r}")
+        raise InvalidManifestError(f"its mediaType is {declared[:120]!r}, but it was announced as {expected!r}")
     found = declared or expected or (OCI_INDEX if "manifests" in value else OCI_MANIFEST)
     if found not in (INDEX_TYPES if "manifests" in value else MANIFEST_TYPES):
         raise InvalidManifestError(f"its mediaType {found[:120]!r} does not fit its members")
@@ -126,10 +126,10 @@ def _media_type(value: JsonObject, expected: str) -> str:
 
 
 def _text(value: JsonObject, key: str) -> str:
-    member = value.get(key) or ""
-    if not isinstance(member, str):
+    member = value.get(key)
+    if not isinstance(member, str | None):
         raise InvalidManifestError(f"{key}: expected a string, found {type(member).__name__}")
-    return member
+    return member or ""
 
 
 def _descriptors(value: JsonObject, key: str) -> tuple[Descriptor, ...]:

@@ -61,7 +61,7 @@ class Reference:
         reference = cls.parse_repository(text)
         if not reference.selector:
             raise InvalidReferenceError(
-                f"{text!r} names a repository but no version in it",
+                f"{text[:300]!r} names a repository but no version in it",
                 hint=f"add a tag: {text}:TAG (`kitpack list {text}` shows them)",
             )
         return reference
@@ -74,19 +74,19 @@ class Reference:
             InvalidReferenceError: When the text breaks the grammar.
         """
         _refuse_odd(text)
-        name, _, digest_text = text.partition("@")
+        name, at, digest_text = text.partition("@")
         head, _, rest = name.partition("/")
-        registry = head if rest and ("." in head or ":" in head or head == "localhost" or head[0] == "[") else ""
+        registry = head if rest and ("." in head or ":" in head or head == "localhost" or head[:1] == "[") else ""
         path = rest if registry else name
         repository, colon, tag = path.partition(":")
         _check_registry(text, registry)
         _check_repository(text, registry, repository)
         if colon and not is_tag(tag):
             raise InvalidReferenceError(
-                f"{text!r}: {tag[:140]!r} is not a tag; expected at most 128 letters, digits, '_', '.' or '-', "
+                f"{text[:300]!r}: {tag[:140]!r} is not a tag; expected at most 128 letters, digits, '_', '.' or '-', "
                 "not starting with '.' or '-'"
             )
-        return cls(registry, repository, tag, _digest(text, digest_text))
+        return cls(registry, repository, tag, _digest(text, digest_text) if at else None)
 
     @property
     def name(self) -> str:
@@ -129,17 +129,21 @@ class LayoutReference:
         Raises:
             InvalidReferenceError: When the folder is missing or the tag or digest breaks the grammar.
         """
-        path, _, digest_text = text.removeprefix(LAYOUT_SCHEME).partition("@")
+        whole = text.removeprefix(LAYOUT_SCHEME)
+        path, at, digest_text = whole.rpartition("@")
+        if not at or "/" in digest_text:  # a folder's name may hold the character too
+            path, at = whole, ""
         tag = ""
-        if not digest_text and ":" in path:
+        if not at and ":" in path:
             path, _, tag = path.rpartition(":")
             if not is_tag(tag):
                 raise InvalidReferenceError(
-                    f"{text!r}: {tag[:140]!r} is not a tag", hint="write oci:DIR:TAG, for example oci:./bundles:1.4.0"
+                    f"{text[:300]!r}: {tag[:140]!r} is not a tag",
+                    hint="write oci:DIR:TAG, for example oci:./bundles:1.4.0",
                 )
         if not path or "\0" in path:
-            raise InvalidReferenceError(f"{text!r} names no folder", hint="write oci:DIR:TAG")
-        return cls(path, tag, _digest(text, digest_text))
+            raise InvalidReferenceError(f"{text[:300]!r} names no folder", hint="write oci:DIR:TAG")
+        return cls(path, tag, _digest(text, digest_text) if at else None)
 
     @property
     def selector(self) -> str:
@@ -156,9 +160,11 @@ def _refuse_odd(text: str) -> None:
     if not text:
         raise InvalidReferenceError("the reference is empty", hint="write NAME:TAG, for example assistant:1.4.0")
     if "://" in text:
-        raise InvalidReferenceError(f"{text!r} starts with a scheme", hint=f"leave it out: {text.partition('://')[2]}")
+        raise InvalidReferenceError(
+            f"{text[:300]!r} starts with a scheme", hint=f"leave it out: {text.partition('://')[2]}"
+        )
     if "@{" in text:
-        raise InvalidReferenceError(f"{text!r}: references to a point in time are not supported by this version")
+        raise InvalidReferenceError(f"{text[:300]!r}: references to a point in time are not supported by this version")
 
 
 def _check_registry(text: str, registry: str) -> None:
@@ -166,7 +172,7 @@ def _check_registry(text: str, registry: str) -> None:
         return
     match = _REGISTRY.fullmatch(registry)
     if match is None or int(match.group(1) or 1) not in range(1, 65536):
-        raise InvalidReferenceError(f"{text!r}: {registry!r} is not a registry; expected HOST or HOST:PORT")
+        raise InvalidReferenceError(f"{text[:300]!r}: {registry[:200]!r} is not a registry; expected HOST or HOST:PORT")
 
 
 def _check_repository(text: str, registry: str, repository: str) -> None:
@@ -182,9 +188,7 @@ def _check_repository(text: str, registry: str, repository: str) -> None:
         raise InvalidReferenceError(f"the repository name {repository[:60]!r}… is longer than {_MAX_NAME} characters")
 
 
-def _digest(text: str, digest_text: str) -> Digest | None:
-    if "@" not in text:
-        return None
+def _digest(text: str, digest_text: str) -> Digest:
     try:
         return Digest.parse(digest_text)
     except InvalidDigestError as error:

@@ -64,6 +64,7 @@ TARGETS: dict[str, Factory] = {
     "memory": _memory,
     "layout": _layout,
     "docker-registry": partial(_repository, "docker_registry"),
+    "olareg": partial(_repository, "olareg_registry"),
     "zot": partial(_repository, "zot_registry"),
 }
 

@@ -30,7 +30,7 @@ from kitpack.content.target import Opener
 from kitpack.errors import NotFoundError, StoreError
 from tests.support.bundles import blob_of, noise, push_artifact
 
-NEVER_BEFORE = 2e10  # seconds since 1970: everything is old by then
+FAR_FUTURE = 2e10  # seconds since 1970: everything is old by then
 FEEDS = 8
 FEED_SIZE = 3 << 20
 LIMITS = (0, 1, 30, 100, 200, 300, 500, 1000, 5000, 100_000)
@@ -59,7 +59,7 @@ def tell(layout: Layout) -> None:
     new = push_artifact(layout, {"a": noise(3000, 3)}, "v1")
     push_artifact(layout, {"s": b"about the new one"}, "note", subject=new)
     layout.untag("note")
-    collect_garbage(layout, now=lambda: NEVER_BEFORE)
+    collect_garbage(layout, now=lambda: FAR_FUTURE)
 
 
 def tags_of(worker: int) -> list[str]:
@@ -184,7 +184,7 @@ def _collect_meanwhile(folder: Path) -> None:
 
 def _is_collected(layout: Layout) -> bool:
     try:
-        collect_garbage(layout, now=lambda: NEVER_BEFORE)
+        collect_garbage(layout, now=lambda: FAR_FUTURE)
     except (StoreError, NotFoundError):  # in use, or not begun
         return False
     return True

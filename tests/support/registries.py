@@ -1,14 +1,13 @@
-"""Real registries on a loopback port: Debian's docker-registry, and zot where somebody installed it.
+"""Real registries on a loopback port: Debian's docker-registry, olareg (with referrers), zot where it is installed.
 
-Use the fixtures ``docker_registry`` and ``zot_registry`` (``"127.0.0.1:PORT"``, one server for the whole session), or
-``running_registry(kind)`` for a server of your own.
+Use the fixtures ``docker_registry``, ``olareg_registry`` and ``zot_registry`` (``"127.0.0.1:PORT"``, one server for the
+whole session), or ``running_registry(kind)`` for a server of your own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -18,17 +17,13 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["KINDS", "docker_registry", "find_registry", "running_registry", "zot_registry"]
+from tests.support.tools import find_tool
 
-KINDS = ("docker-registry", "zot")
+__all__ = ["KINDS", "docker_registry", "olareg_registry", "running_registry", "zot_registry"]
+
+KINDS = ("docker-registry", "olareg", "zot")
 
 _PATIENCE = 20.0
-
-
-def find_registry(kind: str) -> str | None:
-    """The path of the program, or None."""
-    installed = Path.home() / "go" / "bin" / kind
-    return shutil.which(kind) or (str(installed) if installed.is_file() else None)
 
 
 @contextlib.contextmanager
@@ -36,18 +31,18 @@ def running_registry(kind: str) -> Iterator[str]:
     """Run a registry with an empty store while the context lasts; skips the test when it is not installed.
 
     Args:
-        kind: ``docker-registry`` or ``zot``.
+        kind: One of :data:`KINDS`.
 
     Yields:
         Its host and port.
     """
-    program = find_registry(kind)
+    program = find_tool(kind)
     if program is None:
         pytest.skip(f"{kind} is not installed")
     with tempfile.TemporaryDirectory(prefix=f"kitpack-{kind}-") as folder:
         port = _free_port()
-        config = _CONFIGS[kind](Path(folder), port)
-        with _running([program, "serve", str(config)], Path(folder) / "log") as process:
+        arguments = _ARGUMENTS[kind](Path(folder), port)
+        with _running([program, "serve", *arguments], Path(folder) / "log") as process:
             _wait_until_ready(process, port, Path(folder) / "log")
             yield f"127.0.0.1:{port}"
 
@@ -60,13 +55,20 @@ def docker_registry() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def olareg_registry() -> Iterator[str]:
+    """An olareg for the whole session."""
+    with running_registry("olareg") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def zot_registry() -> Iterator[str]:
     """A zot for the whole session."""
     with running_registry("zot") as address:
         yield address
 
 
-def _docker_config(folder: Path, port: int) -> Path:
+def _docker_arguments(folder: Path, port: int) -> list[str]:
     # JSON is YAML, and needs no library to write.
     config = {
         "version": 0.1,
@@ -81,7 +83,7 @@ def _docker_config(folder: Path, port: int) -> Path:
     return _written(folder / "config.yml", config)
 
 
-def _zot_config(folder: Path, port: int) -> Path:
+def _zot_arguments(folder: Path, port: int) -> list[str]:
     config: dict[str, object] = {
         "distSpecVersion": "1.1.1",
         "storage": {"rootDirectory": str(folder / "data"), "gc": False, "dedupe": False},
@@ -91,12 +93,20 @@ def _zot_config(folder: Path, port: int) -> Path:
     return _written(folder / "config.json", config)
 
 
-_CONFIGS: dict[str, Callable[[Path, int], Path]] = {"docker-registry": _docker_config, "zot": _zot_config}
+def _olareg_arguments(folder: Path, port: int) -> list[str]:
+    return ["--addr", "127.0.0.1", "--port", str(port), "--store-type", "mem", "--api-delete", "--gc-frequency", "-1s"]
 
 
-def _written(path: Path, config: dict[str, object]) -> Path:
+_ARGUMENTS: dict[str, Callable[[Path, int], list[str]]] = {
+    "docker-registry": _docker_arguments,
+    "olareg": _olareg_arguments,
+    "zot": _zot_arguments,
+}
+
+
+def _written(path: Path, config: dict[str, object]) -> list[str]:
     path.write_text(json.dumps(config))
-    return path
+    return [str(path)]
 
 
 def _free_port() -> int:

@@ -236,6 +236,22 @@ def test_a_lease_taken_before_the_store_began_counts(layout: Layout) -> None:
     assert _collect(layout).blobs == 1
 
 
+def test_what_is_touched_while_others_are_deleted_is_spared(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = [push_blob(layout, data) for data in (b"one", b"two")]
+    for blob in blobs:
+        os.utime(_path(layout, blob), (1, 1))
+    unlink = Path.unlink
+
+    def touch_the_others(path: Path, *, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok=missing_ok)
+        for other in path.parent.iterdir():
+            os.utime(other)
+
+    monkeypatch.setattr(Path, "unlink", touch_the_others)
+    assert collect_garbage(layout).blobs == 1
+    assert sum(map(layout.exists, blobs)) == 1
+
+
 def test_nothing_is_collected_where_there_is_no_layout(layout: Layout) -> None:
     for dry_run in (True, False):
         with pytest.raises(NotFoundError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -123,6 +124,36 @@ def test_collection_takes_nothing_from_those_who_hold_a_lease(tmp_path: Path) ->
     assert processes.run("collect", layout.path) == ["0"] * processes.COLLECTED
     _assert_whole(layout)
     assert set(layout.tags()) == {name for worker in range(processes.COLLECTED) for name in processes.tags_of(worker)}
+
+
+def test_a_layout_that_begins_while_we_look_whether_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path / "store")
+    look = Path.iterdir
+
+    def begin_first(path: Path) -> Iterator[Path]:
+        monkeypatch.undo()
+        push_artifact(Layout(layout.path), {}, "theirs")
+        return look(path)
+
+    monkeypatch.setattr(Path, "iterdir", begin_first)
+    push_artifact(layout, {}, "ours")
+    assert list(layout.tags()) == ["ours", "theirs"]
+
+
+def test_a_layout_that_begins_before_we_get_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(tmp_path / "store")
+    lock = fcntl.flock
+
+    def begin_first(fd: int, operation: int) -> None:
+        monkeypatch.undo()
+        push_artifact(Layout(layout.path), {}, "theirs")
+        lock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", begin_first)
+    push_artifact(layout, {}, "ours")
+    assert list(layout.tags()) == ["ours", "theirs"]
 
 
 @pytest.mark.parametrize("objects", ["one object", "an object for each"])

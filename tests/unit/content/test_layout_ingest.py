@@ -107,6 +107,12 @@ def test_a_transfer_that_broke_off_is_continued(layout: Layout, error: BaseExcep
     assert _ingest(layout) == []
 
 
+def test_an_old_partial_file_becomes_a_young_blob(layout: Layout) -> None:
+    os.utime(_leave(layout, DATA), (1, 1))
+    layout.push(BLOB, opener_of(DATA))
+    assert (layout.path / "blobs" / "sha256" / BLOB.digest.hex).stat().st_mtime > 1
+
+
 def test_nothing_is_kept_of_a_transfer_that_never_began(layout: Layout) -> None:
     with pytest.raises(ConnectionResetError):
         layout.push(BLOB, Source(DATA, 0))

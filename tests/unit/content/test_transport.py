@@ -414,7 +414,11 @@ def secure(certificate: tuple[Path, Path]) -> Iterator[Registry]:
 @pytest.fixture
 def demanding(certificate: tuple[Path, Path]) -> Iterator[Registry]:
     """A registry that wants to see a client certificate."""
-    with serving(Registry(), server_context(certificate, ssl.CERT_REQUIRED)) as running:
+    context = server_context(certificate, ssl.CERT_REQUIRED)
+    context.maximum_version = (
+        ssl.TLSVersion.TLSv1_2
+    )  # later ones refuse after the handshake, in a race with the request
+    with serving(Registry(), context) as running:
         yield running
 
 
@@ -432,7 +436,7 @@ def test_a_client_certificate_is_shown_to_the_registry_alone(
     settings = settings_in(tmp_path, ca_file=cert, client_cert=cert, client_key=key)
     with Transport(demanding.address, settings) as transport:
         transport.request("GET", "/v2/").close()
-    secure.rule("GET", "/v2/x", Reply(status=307, headers={"Location": f"{demanding.url}/v2/"}))
+    secure.rule("GET", "/v2/x", Reply(status=307, headers={"Location": f"{demanding.url}/v2/"}), last_stays=True)
     with Transport(secure.address, settings, sleep=slept.append) as transport:
         transport.request("GET", "/v2/").close()
         with pytest.raises(UnreachableError):
@@ -450,7 +454,7 @@ def test_a_wanted_client_certificate_is_asked_for(
     ):
         transport.request("GET", "/v2/")
     assert (caught.value.hint, slept) == (
-        "this registry wants a client certificate: KITPACK_CLIENT_CERT and KITPACK_CLIENT_KEY",
+        "this registry may want a client certificate: KITPACK_CLIENT_CERT and KITPACK_CLIENT_KEY",
         [],
     )
 

