@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from kitpack.checks import check as check
     from kitpack.checks import verify as verify
     from kitpack.errors import KitpackError as KitpackError
+    from kitpack.names import list_bundles as list_bundles
+    from kitpack.names import remove as remove
+    from kitpack.names import tag as tag
     from kitpack.oci.descriptor import Descriptor as Descriptor
     from kitpack.settings import Settings as Settings
     from kitpack.verbs import copy as copy
     from kitpack.verbs import diff as diff
     from kitpack.verbs import inspect as inspect
-    from kitpack.verbs import list_bundles as list_bundles
     from kitpack.verbs import pack as pack
     from kitpack.verbs import pull as pull
     from kitpack.verbs import push as push
-    from kitpack.verbs import remove as remove
-    from kitpack.verbs import tag as tag
     from kitpack.verbs import unpack as unpack
 
 _HOMES = {
@@ -43,9 +43,8 @@ _HOMES = {
     "Settings": "kitpack.settings",
     "check": "kitpack.checks",
     "verify": "kitpack.checks",
-    **dict.fromkeys(
-        ("copy", "diff", "inspect", "list_bundles", "pack", "pull", "push", "remove", "tag", "unpack"), "kitpack.verbs"
-    ),
+    **dict.fromkeys(("copy", "diff", "inspect", "pack", "pull", "push", "unpack"), "kitpack.verbs"),
+    **dict.fromkeys(("list_bundles", "remove", "tag"), "kitpack.names"),
 }
 
 __all__ = [

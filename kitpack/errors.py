@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 __all__ = [
     "AuthError",
@@ -98,13 +99,13 @@ class UsageError(KitpackError):
 
 
 class KitfileError(KitpackError):
-    """A Kitfile with faults: ``issues`` lists all of them, in the order of their lines."""
+    """A Kitfile, or its ``.kitignore``, with faults: ``issues`` lists all of them, in the order of their lines."""
 
     exit_code = 3
 
     def __init__(self, issues: Sequence[Issue]) -> None:
-        count = len(issues)
-        super().__init__(f"{count} fault{'s' if count != 1 else ''} in the Kitfile")
+        count, names = len(issues), " and ".join(dict.fromkeys(PurePath(issue.path).name for issue in issues))
+        super().__init__(f"{count} fault{'s' if count != 1 else ''} in {names or 'the Kitfile'}")
         self.issues = tuple(issues)
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from kitpack.settings import Settings
 
 __all__ = [
     "Place",
+    "at_home",
     "find",
     "local_place",
     "local_store",
@@ -39,22 +40,28 @@ class Place:
         tag: What to tag it with there; empty when the user gave a digest alone. In the local store, tags are whole
             references.
         label: What to call it in front of the user.
+        store: The local store in which it was looked for before, in vain.
     """
 
     target: Target
     name: str
     tag: str
     label: str
+    store: Layout | None = None
 
     def resolve(self) -> Descriptor:
         """Find the manifest.
 
         Raises:
-            NotFoundError: When it is not there.
+            NotFoundError: When it is not there, naming what is.
             IntegrityError: When tag and digest were both given and name different content.
         """
-        found = self.target.resolve(self.name)
-        if self.tag and self.tag != self.name and (tagged := self.target.resolve(self.tag)).digest != found.digest:
+        try:
+            found = self.target.resolve(self.name)
+            tagged = self.target.resolve(self.tag) if self.tag not in ("", self.name) else found
+        except NotFoundError as error:
+            raise self._absent(error) from None
+        if tagged.digest != found.digest:
             raise IntegrityError(
                 f"{self.label}: the tag {self.tag!r} names {tagged.digest}, not the digest that was given",
                 hint="leave out the tag or the digest",
@@ -72,6 +79,14 @@ class Place:
                 f"{self.label} has no tag; what is written here gets its digest by itself", hint="add :TAG"
             )
         return self.tag
+
+    def _absent(self, error: NotFoundError) -> NotFoundError:
+        from kitpack.absence import not_in_layout, not_in_repository
+
+        if isinstance(self.target, Layout):
+            return not_in_layout(self.target, self.label, self.name, error)
+        local = self.store.tags() if self.store and self.store.path.exists() else ()
+        return not_in_repository(self.target, Reference.parse(self.label), local)
 
 
 def local_store(settings: Settings) -> Layout:
@@ -117,7 +132,7 @@ def remote_place(text: str, settings: Settings) -> Place:
         InvalidReferenceError: When the text breaks the grammar.
         UsageError: When it has no host, and no registry is configured.
     """
-    reference = _at_home(Reference.parse(text), settings)
+    reference = at_home(Reference.parse(text), settings)
     target = remote_repository(reference, settings)
     return Place(target=target, name=reference.selector, tag=reference.tag, label=str(reference))
 
@@ -144,7 +159,7 @@ def find(text: str, settings: Settings, *, local: bool = False) -> Place:
         return remote_place(text, settings)
     place = local_place(text, settings)
     if settings.registry and not _is_there(place.target, place.name):
-        return remote_place(text, settings)
+        return replace(remote_place(text, settings), store=local_store(settings))
     return place
 
 
@@ -155,14 +170,12 @@ def remote_repository(reference: Reference, settings: Settings) -> Target:
     return Repository(reference.registry, reference.repository, settings)
 
 
-def _layout_place(text: str) -> Place:
-    reference = LayoutReference.parse(text)
-    if not reference.selector:
-        raise UsageError(f"{text} names no bundle in the layout", hint=f"write {text}:TAG (`kitpack list {text}`)")
-    return Place(target=Layout(Path(reference.path)), name=reference.selector, tag=reference.tag, label=text)
+def at_home(reference: Reference, settings: Settings) -> Reference:
+    """The same reference with a host: its own, or the one that is configured.
 
-
-def _at_home(reference: Reference, settings: Settings) -> Reference:
+    Raises:
+        UsageError: When it has none, and none is configured.
+    """
     if reference.registry:
         return reference
     if not settings.registry:
@@ -172,6 +185,13 @@ def _at_home(reference: Reference, settings: Settings) -> Reference:
         )
     home = Reference.parse_repository(f"{settings.registry}/{reference.repository}")
     return replace(home, tag=reference.tag, digest=reference.digest)
+
+
+def _layout_place(text: str) -> Place:
+    reference = LayoutReference.parse(text)
+    if not reference.selector:
+        raise UsageError(f"{text} names no bundle in the layout", hint=f"write {text}:TAG (`kitpack list {text}`)")
+    return Place(target=Layout(Path(reference.path)), name=reference.selector, tag=reference.tag, label=text)
 
 
 def _is_there(source: Source, name: str) -> bool:

@@ -27,6 +27,8 @@ from kitpack.errors import UsageError
 
 __all__ = ["Settings"]
 
+_YEAR_9999 = 253402300799
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -73,8 +75,8 @@ class Settings:
             client_cert=_path(environ, "KITPACK_CLIENT_CERT"),
             client_key=_path(environ, "KITPACK_CLIENT_KEY"),
             plain_http=frozenset(filter(None, environ.get("KITPACK_PLAIN_HTTP", "").replace(" ", "").split(","))),
-            jobs=_number(environ, "KITPACK_JOBS", least=1) or 4,
-            source_date_epoch=_number(environ, "SOURCE_DATE_EPOCH", least=0),
+            jobs=_number(environ, "KITPACK_JOBS", least=1, most=64) or 4,
+            source_date_epoch=_number(environ, "SOURCE_DATE_EPOCH", least=0, most=_YEAR_9999),
         )
 
 
@@ -83,12 +85,12 @@ def _path(environ: Mapping[str, str], name: str) -> Path | None:
     return Path(value).expanduser() if value else None
 
 
-def _number(environ: Mapping[str, str], name: str, *, least: int) -> int | None:
+def _number(environ: Mapping[str, str], name: str, *, least: int, most: int) -> int | None:
     value = environ.get(name, "")
     if not value:
         return None
-    if not value.isascii() or not value.isdigit() or len(value) > 12 or int(value) < least:
-        raise UsageError(f"{name}={value!r}: expected a whole number, {least} or more")
+    if not value.isascii() or not value.isdigit() or len(value) > 12 or not least <= int(value) <= most:
+        raise UsageError(f"{name}={value[:40]!r}: expected a whole number, {least} to {most}")
     return int(value)
 
 

@@ -13,9 +13,7 @@ Every function takes ``settings``; without them the environment decides (see :mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,12 +25,10 @@ from kitpack.content.events import OnEvent, ignore
 from kitpack.content.inplace import InPlace
 from kitpack.content.layout import Layout
 from kitpack.content.nearest import Nearest
-from kitpack.content.sidebyside import side_by_side
-from kitpack.content.target import Deletes, ListsTags, fetch_manifest
-from kitpack.errors import KitfileError, KitpackError, NotFoundError, UnsupportedError, UsageError
+from kitpack.errors import KitfileError, KitpackError, NotFoundError, PackError, UsageError
 from kitpack.oci.descriptor import Descriptor
-from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference
-from kitpack.places import Place, find, local_place, local_store, remote_place, remote_repository, target_place
+from kitpack.oci.reference import LAYOUT_SCHEME, Reference
+from kitpack.places import find, local_place, local_store, remote_place, target_place
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,24 +37,7 @@ if TYPE_CHECKING:
     from kitpack.artifact.unpack import Unpacked
     from kitpack.kitfile.model import Kitfile
 
-__all__ = ["Listed", "copy", "diff", "inspect", "list_bundles", "pack", "pull", "push", "remove", "tag", "unpack"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A line of a listing.
-
-    Attributes:
-        reference: The whole reference.
-        digest: Its manifest.
-        size: The bytes under it; None where finding out would mean fetching the manifest from a registry.
-        artifact_type: What it is, likewise.
-    """
-
-    reference: str
-    digest: str
-    size: int | None = None
-    artifact_type: str | None = None
+__all__ = ["copy", "diff", "inspect", "is_folder", "load_folder", "pack", "pull", "push", "unpack"]
 
 
 def pack(
@@ -105,7 +84,7 @@ def pack(
     return descriptor
 
 
-def push(
+def push(  # noqa: PLR0913 - one more listener
     what: str | PathLike[str],
     destination: str = "",
     *,
@@ -115,6 +94,7 @@ def push(
     follow_symlinks: bool = False,
     settings: Settings | None = None,
     on_event: OnEvent = ignore,
+    on_read: OnEvent = ignore,
 ) -> Descriptor:
     """Send a bundle to a registry: one that was packed, or a folder that is packed on the way.
 
@@ -129,8 +109,10 @@ def push(
         follow_symlinks: Whether links may lead to folders and out of the folder.
         settings: The surroundings.
         on_event: Told about progress.
+        on_read: Told about the reading of a folder's files, which comes first.
 
     Raises:
+        NotFoundError: When the bundle is not in the local store.
         TagExistsError: When the tag names other content there; nothing was sent.
         RegistryError: When the registry refuses or cannot be reached.
     """
@@ -141,11 +123,12 @@ def push(
         target = target_place(destination, settings)
         target.require_tag()
         store = InPlace()
-        packed = _pack_into(store, what, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_event)
+        packed = _pack_into(store, what, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_read)
         source, name = store, str(packed.digest)
     else:
         local = local_place(str(what), settings)
         target = target_place(destination or str(what), settings)
+        local.resolve()
         source, name = local.target, local.name  # type: ignore[assignment]  # both are sources
     return copy_content(
         source,
@@ -285,65 +268,6 @@ def diff(before: str, after: str, *, local: bool = False, settings: Settings | N
     return diff_bundles(inspect(before, local=local, settings=settings), inspect(after, local=local, settings=settings))
 
 
-def tag(reference: str, new: str, *, force: bool = False, settings: Settings | None = None) -> Descriptor:
-    """Give a bundle a further name where it is; nothing is copied.
-
-    Args:
-        reference: The bundle.
-        new: A tag, or a whole reference to the same repository (any name when the bundle is in the local store).
-        force: Whether a tag that names other content may be moved.
-        settings: The surroundings.
-
-    Raises:
-        TagExistsError: When the new name stands for other content.
-    """
-    settings = settings or Settings.from_env()
-    place = find(reference, settings)
-    descriptor = place.resolve()
-    name = _new_name(reference, place, new)
-    if not force:
-        refuse_moving_tag(place.target, name, descriptor.digest)
-    place.target.tag(descriptor, name)
-    return descriptor
-
-
-def list_bundles(repository: str = "", *, local: bool = False, settings: Settings | None = None) -> list[Listed]:
-    """List what is in the local store, in a layout (``oci:DIR``), or in a repository of a registry.
-
-    Args:
-        repository: A repository; empty for everything in the local store.
-        local: Whether to look into the local store only.
-        settings: The surroundings.
-
-    Raises:
-        NotFoundError: When there is no such repository.
-    """
-    settings = settings or Settings.from_env()
-    if repository.startswith(LAYOUT_SCHEME):
-        return list(_listed(Layout(Path(LayoutReference.parse(repository).path)), "", f"{repository}:"))
-    parsed = Reference.parse_repository(repository) if repository else None
-    if parsed and parsed.selector:
-        raise UsageError(f"{repository} names one bundle", hint=f"kitpack list {parsed.name}")
-    if parsed and parsed.registry and not local:
-        return _listed_remotely(parsed, settings)
-    return list(_listed(local_store(settings), parsed.name if parsed else "")) if settings.home.exists() else []
-
-
-def remove(reference: str, *, settings: Settings | None = None) -> None:
-    """Remove a name. The content stays until garbage collection finds that nothing names it.
-
-    Raises:
-        NotFoundError: When there is no such name.
-        UnsupportedError: When the registry cannot remove a tag alone.
-    """
-    settings = settings or Settings.from_env()
-    local = reference.startswith(LAYOUT_SCHEME) or not Reference.parse(reference).registry
-    place = local_place(reference, settings) if local else remote_place(reference, settings)
-    if not isinstance(place.target, Deletes):
-        raise UnsupportedError(f"{place.label} cannot be removed")
-    place.target.untag(place.tag or reference)
-
-
 def is_folder(what: str | PathLike[str]) -> bool:
     """Whether what the user typed is a folder rather than a reference: it exists, and does not look like a tag."""
     text = str(what)
@@ -355,13 +279,20 @@ def load_folder(folder: str | PathLike[str], kitfile: str | PathLike[str] | None
 
     Raises:
         KitfileError: With every fault.
-        KitpackError: When there is none.
+        PackError: When there is none, or more than one.
+        NotFoundError: When there is no such folder.
     """
     from kitpack.kitfile.load import find_kitfile, load_kitfile
 
     if not Path(folder).is_dir():
-        raise KitpackError(f"{folder} is not a folder")
-    return load_kitfile(Path(kitfile) if kitfile else find_kitfile(Path(folder)))
+        raise NotFoundError(f"{folder} is not a folder")
+    if kitfile:
+        return load_kitfile(Path(kitfile))
+    try:
+        found = find_kitfile(Path(folder))
+    except KitpackError as error:
+        raise PackError(error.message, hint=error.hint) from None
+    return load_kitfile(found)
 
 
 def _pack_into(
@@ -384,50 +315,8 @@ def _pack_into(
         declared,
         Path(folder),
         store,
-        ignored=rules.matches,
+        ignored=rules,
         follow_symlinks=follow_symlinks,
         created=settings.source_date_epoch,
         on_event=on_event,
     )
-
-
-def _new_name(reference: str, place: Place, new: str) -> str:
-    if isinstance(place.target, Layout) and not reference.startswith(LAYOUT_SCHEME):
-        old = Reference.parse(reference)
-        return new if ":" in new else str(replace(old, tag=new, digest=None))
-    if ":" not in new:
-        return new
-    old_name, _, tag = new.rpartition(":")
-    if Reference.parse_repository(old_name).name != Reference.parse(reference).name:
-        raise UsageError(f"{new} is in another repository than {reference}", hint=f"kitpack copy {reference} {new}")
-    return tag
-
-
-def _listed(layout: Layout, repository: str, prefix: str = "") -> Iterator[Listed]:
-    for name in sorted(layout.tags()):
-        if repository and not name.startswith((f"{repository}:", f"{repository}@")):
-            continue
-        descriptor = layout.resolve(name)
-        try:
-            manifest = fetch_manifest(layout, descriptor)
-        except KitpackError:  # a damaged or missing manifest must not hide the others
-            yield Listed(reference=f"{prefix}{name}", digest=str(descriptor.digest))
-            continue
-        size = sum(child.size for child in manifest.successors)
-        yield Listed(reference=f"{prefix}{name}", digest=str(descriptor.digest), size=size, artifact_type=manifest.kind)
-
-
-def _listed_remotely(reference: Reference, settings: Settings) -> list[Listed]:
-    repository = remote_repository(reference, settings)
-    if not isinstance(repository, ListsTags):
-        raise UnsupportedError(f"{reference.name} does not list its tags")
-
-    def resolved(name: str, _: OnEvent) -> Listed | None:
-        try:
-            digest = str(repository.resolve(name).digest)
-        except NotFoundError:  # it went away since it was listed
-            return None
-        return Listed(reference=f"{reference.name}:{name}", digest=digest)
-
-    found = side_by_side(partial(resolved), sorted(repository.tags()), settings.jobs, ignore)
-    return [one for one in found if one]

@@ -136,7 +136,7 @@ def read_layers(manifest: Manifest, declared: JsonObject) -> Iterator[Layer]:
             path = "."
         if path:
             yield Layer(
-                path=_normal(path),
+                path=_normal(path) if archived else safe_path(path),
                 role=_role(descriptor, role),
                 descriptor=descriptor,
                 mode=_mode(descriptor),

@@ -107,7 +107,7 @@ def _file_changes(old: Mapping[str, Layer], new: Mapping[str, Layer]) -> Iterato
 def _prompt_changes(before: Bundle, after: Bundle, changed: Collection[str]) -> Iterator[PromptChange]:
     old, new = _prompts(before, changed), _prompts(after, changed)
     for path in sorted({*old, *new}):
-        if path in old and path in new and old[path] == new[path]:
+        if old.get(path) is not None and old.get(path) == new.get(path):
             continue
         lines = diff_lines(old.get(path) or "", new.get(path) or "")
         yield PromptChange(

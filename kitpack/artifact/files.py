@@ -5,19 +5,22 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from kitpack.artifact.paths import printable, safe_path
 from kitpack.errors import ChangedFileError, PackError, UnsafePathError
+from kitpack.kitfile.ignore import IgnoreRules
 
 __all__ = ["SourceFile", "walk_files"]
 
 EXECUTABLE = 0o755
 PLAIN = 0o644
 """The two modes that are packed, as in git: what else a mode says comes from the umask of the machine."""
+
+_MAX_DEPTH = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class SourceFile:
         """
         try:
             file = self.location.open("rb", buffering=0)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise self._changed() from None
         if _stamp(os.fstat(file.fileno())) != self.stamp:
             file.close()
@@ -86,14 +89,14 @@ class _Unchanged(io.RawIOBase):
 
 
 def walk_files(
-    folder: Path, start: str, ignored: Callable[[str], bool], *, follow_symlinks: bool = False
+    folder: Path, start: str, ignored: IgnoreRules, *, follow_symlinks: bool = False
 ) -> Iterator[SourceFile]:
     """All files at or below a path of the folder, in byte order of their paths.
 
     Args:
         folder: The author's folder.
         start: A path below it; ``.`` for all of it.
-        ignored: Says whether a path below the folder is left out.
+        ignored: What to leave out below it.
         follow_symlinks: Whether links may lead to folders, and out of the author's folder.
 
     Raises:
@@ -101,20 +104,30 @@ def walk_files(
         UnsafePathError: When a name cannot be unpacked everywhere.
     """
     walk = _Walk(folder.resolve(), ignored, follow_symlinks)
-    yield from walk.at("" if start == "." else start, ())
+    if start == ".":
+        yield from walk.at("", ())
+    else:
+        walk.check_folders_above(start)
+        yield from walk.at(start, ())
 
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
     root: Path
-    ignored: Callable[[str], bool]
+    ignored: IgnoreRules
     follow_symlinks: bool
+
+    def check_folders_above(self, path: str) -> None:
+        """Refuse a path that leads through a link out of the author's folder."""
+        parent = (self.root / path).parent.resolve()
+        if not self.follow_symlinks and not parent.is_relative_to(self.root):
+            raise _leads_away(path, parent)
 
     def at(self, path: str, parents: tuple[tuple[int, int], ...]) -> Iterator[SourceFile]:
         location = self.root / path
         try:
             found = location.lstat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise PackError(f"{printable(path)} does not exist") from None
         if stat.S_ISLNK(found.st_mode):
             found = self._linked(path, location)
@@ -129,9 +142,11 @@ class _Walk:
         identity = (found.st_dev, found.st_ino)
         if identity in parents:
             raise PackError(f"{printable(path)} is a link to a folder above itself", hint="list it in .kitignore")
-        for name in _sorted_names(self.root / path):
+        if len(parents) > _MAX_DEPTH:
+            raise PackError(f"{printable(path[:200])}… is more than {_MAX_DEPTH} folders deep")
+        for name, is_folder in _sorted_names(self.root / path):
             child = f"{path}/{name}" if path else name
-            if not self.ignored(child):
+            if not (self.ignored.covers(child) if is_folder else self.ignored.matches(child)):
                 yield from self.at(child, (*parents, identity))
 
     def _linked(self, path: str, location: Path) -> os.stat_result:
@@ -142,18 +157,29 @@ class _Walk:
         found = real.stat()
         inside = real.is_relative_to(self.root) and stat.S_ISREG(found.st_mode)
         if not inside and not self.follow_symlinks:
-            raise PackError(
-                f"{printable(path)} is a link to {printable(str(real))}; links are followed to files inside the folder",
-                hint="copy what it leads to, list it in .kitignore, or pack with --follow-symlinks",
-            )
+            raise _leads_away(path, real)
         return found
 
 
-def _sorted_names(folder: Path) -> list[str]:
+def _leads_away(path: str, real: Path) -> PackError:
+    return PackError(
+        f"{printable(path)} is a link to {printable(str(real))}; links are followed to files inside the folder",
+        hint="copy what it leads to, list it in .kitignore, or pack with --follow-symlinks",
+    )
+
+
+def _sorted_names(folder: Path) -> list[tuple[str, bool]]:
     """Names in byte order, folders as if they ended in a slash, so that whole paths come out in byte order."""
     with os.scandir(folder) as entries:
-        named = [(entry.name, entry.is_dir()) for entry in entries]
-    return [name for name, _ in sorted(named, key=lambda one: os.fsencode(one[0] + "/" * one[1]))]
+        named = [(entry.name, _is_folder(entry)) for entry in entries]
+    return sorted(named, key=lambda one: os.fsencode(one[0] + "/" * one[1]))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or to what nobody may see
+        return False
 
 
 def _source_file(path: str, location: Path, found: os.stat_result) -> SourceFile:

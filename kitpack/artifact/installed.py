@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from kitpack.artifact.paths import safe_path
-from kitpack.errors import StoreError
+from kitpack.content.durable import write_whole
+from kitpack.errors import StoreError, UnsafePathError
 from kitpack.oci.digest import Digest
 from kitpack.oci.jsontext import Json, JsonObject, parse_object
 
@@ -41,9 +41,8 @@ class InstalledFile:
     archive: str = ""
     stamp: tuple[int, int] = (0, 0)
 
-    def settled(self, location: Path) -> InstalledFile:
-        """The same file at its place, with its mode set and its stamp taken."""
-        location.chmod(self.mode)
+    def stamped(self, location: Path) -> InstalledFile:
+        """The same file with the stamp of what stands there; moving it within its file system changes no stamp."""
         now = location.lstat()
         return replace(self, stamp=(now.st_mtime_ns, now.st_ino))
 
@@ -85,13 +84,17 @@ class Installed:
                 files={safe_path(path): _file(one) for path, one in _members(value["files"]).items()},
                 archives={digest: _number(count) for digest, count in _members(value["archives"]).items()},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, UnsafePathError) as error:
             raise StoreError(
                 f"{folder / RECORD_NAME} is damaged: {error}",
                 hint="delete it and unpack again with --overwrite",
             ) from None
 
-    def stamped(self, path: str, file: InstalledFile) -> InstalledFile:
+    def without(self, paths: Collection[str]) -> Installed:
+        """The record without some of the files."""
+        return replace(self, files={path: file for path, file in self.files.items() if path not in paths})
+
+    def with_stamp(self, path: str, file: InstalledFile) -> InstalledFile:
         """The file with the stamp of this record, when the record has the same content under that path."""
         known = self.files.get(path)
         return replace(file, stamp=known.stamp) if known and known.digest == file.digest else file
@@ -102,15 +105,15 @@ class Installed:
         whole = len(files) == self.archives.get(digest)
         return files if whole and all(is_unchanged(folder / path, file) for path, file in files.items()) else {}
 
-    def save(self, folder: Path) -> None:
-        """Write the record, whole or not at all."""
-        value = {"version": _VERSION, **asdict(self)}
-        temporary = folder / f"{RECORD_NAME}.new"
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(value, file, ensure_ascii=False, indent=1, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / RECORD_NAME)
+    def save(self, folder: Path, scratch: Path) -> None:
+        """Write the record, whole or not at all.
+
+        Args:
+            folder: The folder to put it into.
+            scratch: A folder of the same file system for what is not whole yet.
+        """
+        text = json.dumps({"version": _VERSION, **asdict(self)}, ensure_ascii=False, indent=1, sort_keys=True)
+        write_whole(folder / RECORD_NAME, text.encode(), scratch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +143,17 @@ def is_unchanged(location: Path, file: InstalledFile) -> bool:
         return False
     if not stat.S_ISREG(now.st_mode) or now.st_size != file.size:
         return False
-    return (now.st_mtime_ns, now.st_ino) == file.stamp or hash_file(location) == file.digest
+    return (now.st_mtime_ns, now.st_ino) == file.stamp or _has_digest(location, file.digest)
 
 
-def hash_file(location: Path) -> str:
+def hash_file(location: Path, algorithm: str = "sha256") -> str:
     """The digest of a file's content."""
     with location.open("rb") as stream:
-        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+        return f"{algorithm}:{hashlib.file_digest(stream, algorithm).hexdigest()}"
+
+
+def _has_digest(location: Path, digest: str) -> bool:
+    return hash_file(location, Digest.parse(digest).algorithm) == digest
 
 
 def _problem(location: Path, file: InstalledFile) -> str:
@@ -156,7 +163,7 @@ def _problem(location: Path, file: InstalledFile) -> str:
         return "missing"
     if not stat.S_ISREG(now.st_mode):
         return "not a file"
-    if now.st_size != file.size or hash_file(location) != file.digest:
+    if now.st_size != file.size or not _has_digest(location, file.digest):
         return "changed"
     return "mode" if (now.st_mode ^ file.mode) & stat.S_IXUSR else ""
 

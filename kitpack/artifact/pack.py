@@ -8,7 +8,7 @@ file, with the annotation that lets KitOps read it too.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -23,6 +23,7 @@ from kitpack.content.events import Counted, Event, OnEvent, ignore
 from kitpack.content.sidebyside import side_by_side
 from kitpack.content.target import Adds, Opener, Target, opener_of
 from kitpack.errors import PackError
+from kitpack.kitfile.ignore import IgnoreRules
 from kitpack.kitfile.model import Kitfile
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.jsontext import Json, JsonObject, encode
@@ -54,7 +55,7 @@ def pack(
     folder: Path,
     store: Store,
     *,
-    ignored: Callable[[str], bool],
+    ignored: IgnoreRules,
     follow_symlinks: bool = False,
     created: int | None = None,
     jobs: int = 2,
@@ -68,7 +69,7 @@ def pack(
         kitfile: What the author declares.
         folder: The folder its paths start from.
         store: Where the artifact goes.
-        ignored: Says whether a path below the folder is left out.
+        ignored: What to leave out.
         follow_symlinks: Whether links may lead to folders and out of the folder.
         created: Seconds since 1970 to record; None for no time at all.
         jobs: Files read at the same time.
@@ -84,8 +85,9 @@ def pack(
     planned = plan_layers(kitfile, folder, ignored, follow_symlinks=follow_symlinks)
     with leased(store):
         added = side_by_side(partial(_add, store), planned, jobs, on_event)
-        layers = _without_twins(store, added, on_event)
-        manifest = _manifest(kitfile, layers, _kitfile_layer(kitfile, store), store, created)
+        kitfile_layer = _kitfile_layer(kitfile, store)
+        layers = _without_twins(store, added, kitfile_layer, on_event)
+        manifest = _manifest(kitfile, layers, kitfile_layer, store, created)
         store.push(manifest.descriptor, opener_of(manifest.raw))
     return manifest.descriptor
 
@@ -109,9 +111,14 @@ def _bytes_of(planned: PlannedLayer) -> tuple[Opener, int]:
     return tar_opener(members), tar_size(members)
 
 
-def _without_twins(store: Adds, added: Sequence[PackedLayer], on_event: OnEvent) -> list[PackedLayer]:
-    """Readers that file layers by digest lose one of two equal ones, so every later twin goes into a tar of its own."""
-    seen = set()
+def _without_twins(
+    store: Adds, added: Sequence[PackedLayer], kitfile_layer: Descriptor, on_event: OnEvent
+) -> list[PackedLayer]:
+    """Readers that file layers by digest lose one of two equal ones, so every later twin goes into a tar of its own.
+
+    A copy of the Kitfile counts as a twin of it.
+    """
+    seen = {kitfile_layer.digest}
     result = []
     for layer in added:
         unique = layer if layer.descriptor.digest not in seen else _add(store, layer.planned.as_archive(), on_event)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from kitpack.artifact.files import SourceFile, walk_files
-from kitpack.artifact.paths import check_tree, printable
+from kitpack.artifact.paths import check_tree, printable, safe_path
 from kitpack.errors import PackError
+from kitpack.kitfile.ignore import IgnoreRules
 from kitpack.kitfile.model import Entry, Kitfile
 
 __all__ = ["PlannedLayer", "plan_layers"]
@@ -62,7 +63,7 @@ class PlannedLayer:
 
 
 def plan_layers(
-    kitfile: Kitfile, folder: Path, ignored: Callable[[str], bool], *, follow_symlinks: bool = False
+    kitfile: Kitfile, folder: Path, ignored: IgnoreRules, *, follow_symlinks: bool = False
 ) -> list[PlannedLayer]:
     """Decide about every layer of a bundle, in the Kitfile's order.
 
@@ -71,21 +72,20 @@ def plan_layers(
     Args:
         kitfile: What the author declares.
         folder: The folder its paths start from.
-        ignored: Says whether a path below the folder is left out.
+        ignored: What to leave out. The Kitfile is packed as such, and never a second time as one of its own files.
         follow_symlinks: See :func:`kitpack.artifact.files.walk_files`.
 
     Raises:
         PackError: When an entry has no files, or a file cannot be packed.
         UnsafePathError: When two paths cannot stand side by side on every machine.
     """
-    entries = kitfile.entries
-    owned = [
-        _Owned(entry, _owned_files(entry, entries, folder, ignored, follow_symlinks=follow_symlinks))
-        for entry in entries
+    found = [
+        _Owned(entry, _owned_files(entry, kitfile, folder, ignored, follow_symlinks=follow_symlinks))
+        for entry in kitfile.entries
     ]
-    check_tree([kitfile.path, *(file.path for one in owned for file in one.files)])
-    archived = _choose_archives([one for one in owned if len(one.files) > 1])
-    return [layer for one in owned for layer in _layers(one, archived=one.entry.path in archived)]
+    check_tree([safe_path(kitfile.path), *(file.path for one in found for file in one.files)])
+    archived = _choose_archives(found)
+    return [layer for one in found for layer in _layers(one, archived=one.entry.path in archived)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +102,21 @@ class _Owned:
 
 def _owned_files(
     entry: Entry,
-    entries: Sequence[Entry],
+    kitfile: Kitfile,
     folder: Path,
-    ignored: Callable[[str], bool],
+    ignored: IgnoreRules,
     *,
     follow_symlinks: bool,
 ) -> list[SourceFile]:
-    if entry.path != "." and ignored(entry.path):
+    if entry.path != "." and ignored.matches(entry.path):
         raise PackError(f"{printable(entry.path)} stands in the Kitfile, but .kitignore leaves it out")
     found = list(walk_files(folder, entry.path, ignored, follow_symlinks=follow_symlinks))
     if not found:
         raise PackError(
             f"{printable(entry.path)} holds no files", hint="put files there, or take the entry out of the Kitfile"
         )
-    paths = {other.path for other in entries}
-    return [file for file in found if _owner(file.path, paths) == entry.path]
+    paths = {other.path for other in kitfile.entries}
+    return [file for file in found if file.path != kitfile.path and _owner(file.path, paths) == entry.path]
 
 
 def _owner(path: str, entries: set[str]) -> str:
@@ -124,13 +124,13 @@ def _owner(path: str, entries: set[str]) -> str:
     return next(one for one in above if one in entries)
 
 
-def _choose_archives(folders: Sequence[_Owned]) -> set[str]:
+def _choose_archives(found: Sequence[_Owned]) -> set[str]:
     """The folders that become archives: those of many small files, then the fullest until the manifest is small."""
-    fullest = sorted(folders, key=lambda one: -len(one.files))
+    fullest = sorted(found, key=lambda one: -len(one.files))
     chosen = {one.entry.path for one in fullest if one.is_crowd}
     layers = sum(1 if one.entry.path in chosen else len(one.files) for one in fullest)
     for one in fullest:
-        if layers > MAX_LAYERS and one.entry.path not in chosen:
+        if layers > MAX_LAYERS and len(one.files) > 1 and one.entry.path not in chosen:
             chosen.add(one.entry.path)
             layers -= len(one.files) - 1
     return chosen

@@ -63,11 +63,14 @@ class Selection:
         """Make sure that something was chosen.
 
         Raises:
-            NotFoundError: When nothing was; a misspelt word must not look like an empty bundle.
+            NotFoundError: When nothing was, or nothing by one of the patterns; a misspelt word must not look like an
+                empty bundle.
         """
-        if paths or not (self.roles or self.patterns):
+        expressions = {pattern: _expression(pattern) for pattern in self.patterns}
+        idle = [pattern for pattern, one in expressions.items() if not any(map(one.fullmatch, paths))]
+        if not idle and (paths or not self.roles):
             return
-        asked = ", ".join([*sorted(self.roles), *self.patterns])
+        asked = ", ".join(idle or sorted(self.roles))
         there = ", ".join(sorted({layer.role for layer in layers})) or "nothing"
         raise NotFoundError(
             f"nothing in the bundle matches {asked}; it holds {there}",

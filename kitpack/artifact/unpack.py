@@ -8,33 +8,37 @@ the staging folder behind, and the same command continues from it.
 from __future__ import annotations
 
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from kitpack.artifact.bundle import Bundle, Layer
+from kitpack.artifact.conflicts import refuse_changes, refuse_obstacles
 from kitpack.artifact.dialects import read_layer
-from kitpack.artifact.install import move_into, refuse_links
+from kitpack.artifact.install import TREE, is_moving, move_back, move_in
 from kitpack.artifact.installed import Installed, InstalledFile, hash_file, is_unchanged
-from kitpack.artifact.paths import check_tree
+from kitpack.artifact.paths import Tree, check_tree
 from kitpack.artifact.select import EVERYTHING, Selection
 from kitpack.content.copy import leased
 from kitpack.content.durable import make_folders, sync_folder
 from kitpack.content.events import Counted, Event, OnEvent, ignore
-from kitpack.content.folder import INGEST, blob_path
+from kitpack.content.folder import INGEST, blob_path, is_stored
 from kitpack.content.ingest import store_blob
 from kitpack.content.locks import exclusive
 from kitpack.content.sidebyside import side_by_side
 from kitpack.content.verify import VerifyingStream
-from kitpack.errors import FileConflictError, RegistryError, StoreError
+from kitpack.errors import RegistryError, StoreError
 from kitpack.oci.digest import BLOCK
 
 __all__ = ["Unpacked", "unpack"]
 
 STAGING = ".kitpack-staging"
+_LOCK = "lock"
+_READABLE = 0o400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,48 +81,55 @@ def unpack(
         on_event: Told about progress, from several threads.
 
     Raises:
-        FileConflictError: When files would be overwritten that were changed, naming them all; nothing is written.
+        FileConflictError: When files would be overwritten that were changed, naming them, or something else is in
+            the way; nothing is written.
+        StoreError: When another process is unpacking into the folder, or its record is damaged.
         UnsafePathError: When a path in the bundle is not safe; nothing is written.
         IntegrityError, NotFoundError: When content is damaged or missing; nothing is written.
     """
-    before = Installed.load(folder) or Installed()
     layers = [layer for layer in bundle.layers if only.may_reach_into(layer)]
     plain = {layer.path: _file_of(layer) for layer in layers if layer.verbatim}
-    check_tree(plain)
-    refuse_links(folder, plain)
-    kept = _in_place(folder, before, layers)
-    if not overwrite:
-        _refuse_conflicts(folder, before, {path: file for path, file in plain.items() if path not in kept})
+    check_tree([layer.path for layer in layers if layer.verbatim])
     with leased(bundle.source), _staging(folder) as staging:
-        wanted = [layer for layer in layers if not _is_kept(layer, kept)]
-        staged = _stage(bundle, wanted, staging, only, jobs, on_event)
+        move_back(folder, staging)
+        before = Installed.load(folder) or Installed()
+        kept = _in_place(folder, before, layers, only)
+        refuse_obstacles(folder, plain, _leaving(before, plain, only))  # before hours are spent on fetching
+        if not overwrite:
+            refuse_changes(folder, before, {path: file for path, file in plain.items() if path not in kept})
+        staged = _stage(bundle, layers, kept, staging, only, jobs, on_event)
         new = {**kept, **staged}
         only.check([*new], bundle.layers)
-        check_tree(new)
-        refuse_links(folder, new)
-        gone = {path: file for path, file in before.files.items() if path not in new and only.covers(file.role, path)}
+        gone = _leaving(before, new, only)
+        refuse_obstacles(folder, new, gone)
         if not overwrite:
-            _refuse_conflicts(folder, before, {**staged, **gone})
-        others = {path: file for path, file in before.files.items() if path not in new and path not in gone}
+            refuse_changes(folder, before, {**staged, **gone})
         record = Installed(
             reference=reference,
             digest=str(bundle.descriptor.digest),
-            files=others,
+            files={**before.files, **_stamped(folder, kept), **_stamped(staging / TREE, staged)},
             archives={**before.archives, **_whole_archives(layers, new, only)},
         )
-        _install(folder, staging, sorted(staged), sorted(gone))
-        _save(folder, record, new)
+        record.without(gone).save(staging / TREE, staging)
+        _install(folder, staging, sorted(staged), sorted(gone), kept)
     return Unpacked(written=tuple(sorted(staged)), kept=tuple(sorted(kept)), removed=tuple(sorted(gone)))
 
 
-def _in_place(folder: Path, before: Installed, layers: Sequence[Layer]) -> dict[str, InstalledFile]:
+def _leaving(before: Installed, new: Mapping[str, InstalledFile], only: Selection) -> dict[str, InstalledFile]:
+    """The files of the earlier bundle that this one lacks."""
+    return {path: file for path, file in before.files.items() if path not in new and only.covers(file.role, path)}
+
+
+def _in_place(folder: Path, before: Installed, layers: Sequence[Layer], only: Selection) -> dict[str, InstalledFile]:
     """The files that are there already, so that nothing need be fetched for them."""
     kept: dict[str, InstalledFile] = {}
     for layer in layers:
         file = _file_of(layer)
         if not layer.verbatim:
-            kept.update(before.of_archive(file.digest, folder))
-        elif is_unchanged(folder / layer.path, before.stamped(layer.path, file)):
+            whole = only.covers(layer.role, layer.path)
+            members = before.of_archive(file.digest, folder).items()
+            kept.update((path, member) for path, member in members if whole or only.covers(member.role, path))
+        elif is_unchanged(folder / layer.path, before.with_stamp(layer.path, file)):
             kept[layer.path] = file
     return kept
 
@@ -138,25 +149,8 @@ def _whole_archives(layers: Sequence[Layer], files: Mapping[str, InstalledFile],
 
 def _file_of(layer: Layer) -> InstalledFile:
     return InstalledFile(
-        digest=str(layer.descriptor.digest), size=layer.descriptor.size, mode=layer.mode, role=layer.role
+        digest=str(layer.descriptor.digest), size=layer.descriptor.size, mode=layer.mode | _READABLE, role=layer.role
     )
-
-
-def _refuse_conflicts(folder: Path, before: Installed, files: Mapping[str, InstalledFile]) -> None:
-    """Refuse to touch what the user made or changed; what already equals the new content is no conflict."""
-    changed = [path for path, file in sorted(files.items()) if _is_foreign(folder / path, before.files.get(path), file)]
-    if changed:
-        shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
-        raise FileConflictError(
-            f"{folder} has files that kitpack did not unpack, or that were changed since: {shown}",
-            hint="move them away, unpack into another folder, or replace them with --overwrite",
-        )
-
-
-def _is_foreign(location: Path, known: InstalledFile | None, new: InstalledFile) -> bool:
-    if not location.is_symlink() and not location.exists():
-        return False
-    return not (known and is_unchanged(location, known)) and not is_unchanged(location, new)
 
 
 @contextmanager
@@ -166,42 +160,61 @@ def _staging(folder: Path) -> Iterator[Path]:
     It outlives a lost connection and a killed process, so that the next try fetches only what is missing; when the
     bundle turns out to be bad, or all is done, it goes.
     """
-    parent, name = (folder, STAGING) if folder.exists() else (folder.parent, f"{STAGING}-{folder.name}")
-    staging = parent / name
-    make_folders(staging / INGEST)
+    beside = folder.parent / f"{STAGING}-{folder.name}"
+    staging = folder / STAGING if folder.exists() else beside
     busy = StoreError(f"another kitpack is unpacking into {folder}", hint="wait for it to end, then try again")
-    with exclusive(staging / "lock", busy=busy):
+    if staging != beside and beside.is_dir():
+        _sweep(beside, busy)
+    make_folders(staging / INGEST)
+    with exclusive(staging / _LOCK, busy=busy):
         try:
             yield staging
         except (RegistryError, KeyboardInterrupt):
             raise
         except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
+            if not is_moving(staging):  # else it holds the user's files
+                shutil.rmtree(staging, ignore_errors=True)
             raise
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def _sweep(staging: Path, busy: StoreError) -> None:
+    """Remove what a process left that was killed when the folder had appeared."""
+    with suppress(FileNotFoundError), exclusive(staging / _LOCK, busy=busy):
+        shutil.rmtree(staging, ignore_errors=True)
+
+
 def _stage(
-    bundle: Bundle, layers: Sequence[Layer], staging: Path, only: Selection, jobs: int, on_event: OnEvent
+    bundle: Bundle,
+    layers: Sequence[Layer],
+    kept: Mapping[str, InstalledFile],
+    staging: Path,
+    only: Selection,
+    jobs: int,
+    on_event: OnEvent,
 ) -> dict[str, InstalledFile]:
-    """Bring every wanted file, verified, to its path below ``tree``; say what they are."""
-    tree = staging / "tree"
+    """Bring every file that is not in place, verified, to its path below ``tree``; say what they are."""
+    tree = staging / TREE
     shutil.rmtree(tree, ignore_errors=True)  # left by a try that ended; its blobs are worth keeping, its order is not
     tree.mkdir()
-    plain = [layer for layer in layers if layer.verbatim]
+    names = Tree()
+    for path in {*kept, *(layer.path for layer in layers if layer.verbatim)}:
+        names.add_file(path)
+    wanted = [layer for layer in layers if not _is_kept(layer, kept)]
+    plain = [layer for layer in wanted if layer.verbatim]
     blobs = {layer.descriptor.digest: layer for layer in plain}
     side_by_side(partial(_fetch, bundle, staging), blobs.values(), jobs, on_event)
     staged: dict[str, InstalledFile] = {}
-    for layer in layers:
+    for layer in wanted:
         if not layer.verbatim:
-            staged.update(_extract(bundle, layer, tree, only, on_event))
+            staged.update(_extract(bundle, layer, tree, names, only, on_event))
     uses = Counter(layer.descriptor.digest for layer in plain)
     for layer in plain:
         uses[layer.descriptor.digest] -= 1
         _place(
             blob_path(staging, layer.descriptor.digest),
             tree / layer.path,
-            layer.mode,
+            layer.mode | _READABLE,
             last=not uses[layer.descriptor.digest],
         )
         staged[layer.path] = _file_of(layer)
@@ -210,7 +223,8 @@ def _stage(
 
 def _fetch(bundle: Bundle, staging: Path, layer: Layer, on_event: OnEvent) -> None:
     open_at = Counted(partial(bundle.source.fetch, layer.descriptor), layer.path, layer.descriptor.size, on_event)
-    store_blob(staging, layer.descriptor, open_at)
+    if not is_stored(blob_path(staging, layer.descriptor.digest), layer.descriptor.size):
+        store_blob(staging, layer.descriptor, open_at)
     on_event(Event(kind="finished" if open_at.opened else "skipped", name=layer.path, size=layer.descriptor.size))
 
 
@@ -224,7 +238,7 @@ def _place(blob: Path, target: Path, mode: int, *, last: bool) -> None:
 
 
 def _extract(
-    bundle: Bundle, layer: Layer, tree: Path, only: Selection, on_event: OnEvent
+    bundle: Bundle, layer: Layer, tree: Path, names: Tree, only: Selection, on_event: OnEvent
 ) -> Iterator[tuple[str, InstalledFile]]:
     """Write the chosen members of an archive below a folder; a damaged archive ends with an error, never with files."""
     whole = only.covers(layer.role, layer.path)
@@ -233,17 +247,18 @@ def _extract(
     with open_at(0) as raw, VerifyingStream(raw, descriptor) as proven:
         for member in read_layer(proven, layer):
             if member.is_file and (whole or only.covers(layer.role, member.path)):
+                names.add_file(member.path)
                 target = tree / member.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("xb") as file:
                     shutil.copyfileobj(member.stream, file, BLOCK)
-                target.chmod(member.mode)
+                target.chmod(member.mode | _READABLE)
                 yield (
                     member.path,
                     InstalledFile(
                         digest=hash_file(target),
                         size=target.stat().st_size,
-                        mode=member.mode,
+                        mode=member.mode | _READABLE,
                         role=layer.role,
                         archive=str(descriptor.digest),
                     ),
@@ -252,15 +267,20 @@ def _extract(
     on_event(Event(kind="finished", name=layer.path, size=descriptor.size))
 
 
-def _install(folder: Path, staging: Path, staged: Sequence[str], gone: Sequence[str]) -> None:
-    tree = staging / "tree"
+def _install(
+    folder: Path, staging: Path, staged: Sequence[str], gone: Sequence[str], kept: Mapping[str, InstalledFile]
+) -> None:
     if folder.exists():
-        move_into(folder, tree, staging / "displaced", staged, gone)
+        modes = {path: file.mode for path, file in kept.items() if file.mode != _mode(folder / path)}
+        move_in(folder, staging, staged, gone, modes)
     else:
-        tree.rename(folder)  # the whole bundle appears at once
+        (staging / TREE).rename(folder)  # the whole bundle appears at once
     sync_folder(folder)
 
 
-def _save(folder: Path, record: Installed, new: Mapping[str, InstalledFile]) -> None:
-    settled = {path: file.settled(folder / path) for path, file in new.items()}
-    replace(record, files={**record.files, **settled}).save(folder)
+def _mode(location: Path) -> int:
+    return stat.S_IMODE(location.lstat().st_mode)
+
+
+def _stamped(folder: Path, files: Mapping[str, InstalledFile]) -> dict[str, InstalledFile]:
+    return {path: file.stamped(folder / path) for path, file in files.items()}

@@ -40,7 +40,7 @@ _COMMANDS = {
 }
 
 
-class Interrupted(KitpackError):
+class StoppedError(KitpackError):
     """Whoever runs the command wants it to end."""
 
     exit_code = 130
@@ -110,10 +110,10 @@ def _leave_interrupted(*, as_json: bool) -> NoReturn:
     from kitpack.cli.render import show_error
 
     click.echo(err=True)  # the terminal has just shown ^C
-    show_error(Interrupted("interrupted", hint="run the same command again to finish it"), as_json=as_json)
+    show_error(StoppedError("interrupted", hint="run the same command again to finish it"), as_json=as_json)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(Interrupted.exit_code)
+    os._exit(StoppedError.exit_code)
 
 
 def _as_failure(error: click.ClickException | KitpackError | OSError) -> KitpackError:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from kitpack import verbs
-from kitpack.cli.options import REFERENCE, force_option, json_option, quiet_option, with_settings
+from kitpack.cli.options import (
+    FOLDER_OR_REFERENCE,
+    REFERENCE,
+    force_option,
+    json_option,
+    kitfile_option,
+    local_option,
+    quiet_option,
+    symlinks_option,
+    with_registry,
+    with_settings,
+)
 from kitpack.cli.progress import progress
-from kitpack.cli.render import print_json, safe_text
-from kitpack.errors import Issue, UsageError
+from kitpack.cli.render import camel_case, print_json, say, show_issues
+from kitpack.errors import UsageError
 from kitpack.settings import Settings
 
 __all__ = ["check_command", "init_command", "pack_command"]
 
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+
 
 @click.command("init")
-@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", metavar="[DIR]", default=".", type=_FOLDER)
 @click.option("--name", help="The bundle's name; by default the folder's.")
 @click.option("--force", is_flag=True, help="Replace a Kitfile that is there.")
 @click.option("--stdout", is_flag=True, help="Print the draft instead of writing it.")
@@ -34,29 +46,42 @@ def init_command(folder: Path, name: str | None, *, force: bool, stdout: bool, a
     from kitpack.kitfile.model import KITFILE_NAMES
 
     text = draft_kitfile(folder, name=name)
-    if stdout:
-        click.echo(text, nl=False)
-        return
-    present = [path.name for path in folder.iterdir() if path.name in KITFILE_NAMES]
-    if present and not force:
-        raise UsageError(f"{folder / present[0]} exists already", hint="compare with --stdout, or replace with --force")
-    path = folder / (present[0] if present else KITFILE_NAMES[0])
-    path.write_text(text, encoding="utf-8")
+    path = None if stdout else _kitfile_to_write(folder, KITFILE_NAMES, force=force)
+    if path:
+        path.write_text(text, encoding="utf-8")
     if as_json:
-        print_json({"kitfile": str(path)})
-    elif not quiet:
-        click.echo(f"drafted {path}; read it, then: kitpack pack {folder} -t NAME:TAG")
+        print_json({"kitfile": str(path) if path else None, "text": text})
+    elif path:
+        say(f"drafted {path}; read it, then: kitpack pack {folder} -t NAME:TAG", quiet=quiet)
+    else:
+        click.echo(text, nl=False)
 
 
 @click.command("check")
-@click.argument("what", metavar="[DIR|REF]", default=".")
-@click.option("-f", "--file", "kitfile", type=click.Path(path_type=Path), help="The Kitfile, if it is elsewhere.")
-@click.option("--follow-symlinks", is_flag=True, help="As in pack.")
+@click.argument("what", metavar="[DIR|REF]", default=".", type=FOLDER_OR_REFERENCE)
+@click.option(
+    "--for",
+    "readers",
+    metavar="TOOL,...",
+    multiple=True,
+    help="Warn about what kit, modctl or docker cannot read.",
+)
+@kitfile_option
+@symlinks_option
+@local_option
 @json_option
 @quiet_option
-@with_settings
+@with_registry
 def check_command(
-    what: str, *, kitfile: Path | None, follow_symlinks: bool, as_json: bool, quiet: bool, settings: Settings
+    what: str,
+    *,
+    readers: tuple[str, ...],
+    kitfile: Path | None,
+    follow_symlinks: bool,
+    local: bool,
+    as_json: bool,
+    quiet: bool,
+    settings: Settings,
 ) -> None:
     """Find everything that is wrong with a folder, or with a bundle, at once.
 
@@ -64,25 +89,35 @@ def check_command(
 
     \b
       kitpack check samples/support-bot
+      kitpack check samples/support-bot --for kit,docker
       kitpack check assistant:1.4.0
     """
     from kitpack.checks import check
 
-    issues = check(what, kitfile=kitfile, follow_symlinks=follow_symlinks, settings=settings)
+    issues = check(
+        what,
+        readers=[name for names in readers for name in names.split(",")],
+        kitfile=kitfile,
+        follow_symlinks=follow_symlinks,
+        local=local,
+        settings=settings,
+    )
     errors = [issue for issue in issues if issue.severity == "error"]
     if as_json:
-        print_json({"ok": not errors, "issues": [asdict(issue) for issue in issues]})
+        print_json({"ok": not errors, "issues": [camel_case(issue) for issue in issues]})
     else:
-        _show_issues(issues, what, quiet=quiet)
+        show_issues(issues)
+        if not issues:
+            say(f"{what}: no faults found", quiet=quiet)
     if errors:
         raise click.exceptions.Exit(3)
 
 
 @click.command("pack")
-@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("-t", "--tag", type=REFERENCE, help="What to call it: NAME:TAG, or oci:DIR:TAG.")
-@click.option("-f", "--file", "kitfile", type=click.Path(path_type=Path), help="The Kitfile, if it is elsewhere.")
-@click.option("--follow-symlinks", is_flag=True, help="Follow links to folders and out of DIR.")
+@click.argument("folder", metavar="[DIR]", default=".", type=_FOLDER)
+@click.option("-t", "--tag", metavar="REF", type=REFERENCE, help="What to call it: NAME:TAG, or oci:DIR:TAG.")
+@kitfile_option
+@symlinks_option
 @force_option
 @json_option
 @quiet_option
@@ -105,7 +140,7 @@ def pack_command(
     \b
       kitpack pack samples/support-bot -t assistant:1.4.0
     """
-    with progress("packing", quiet=quiet or as_json) as on_event:
+    with progress("packing", quiet=quiet or as_json) as meter:
         packed = verbs.pack(
             folder,
             tag or "",
@@ -113,21 +148,18 @@ def pack_command(
             force=force,
             follow_symlinks=follow_symlinks,
             settings=settings,
-            on_event=on_event,
+            on_event=meter,
         )
     if as_json:
-        print_json(
-            {"reference": tag, "digest": str(packed.digest), "mediaType": packed.media_type, "size": packed.size}
-        )
-    else:
-        if tag and not quiet:
-            click.echo(f"packed {tag}", err=True)
-        click.echo(str(packed.digest))
+        found = {"digest": str(packed.digest), "mediaType": packed.media_type, "size": packed.size}
+        print_json({"reference": tag, **found})
+        return
+    say(f"packed {tag or folder}", quiet=quiet)
+    click.echo(str(packed.digest))
 
 
-def _show_issues(issues: list[Issue], what: str, *, quiet: bool) -> None:
-    for issue in issues:
-        colour = "red" if issue.severity == "error" else "yellow"
-        click.echo(click.style(f"{issue.severity}: ", fg=colour, bold=True) + safe_text(str(issue)), err=True)
-    if not issues and not quiet:
-        click.echo(f"{what}: no faults found")
+def _kitfile_to_write(folder: Path, names: tuple[str, ...], *, force: bool) -> Path:
+    present = sorted(path.name for path in folder.iterdir() if path.name in names)
+    if present and not force:
+        raise UsageError(f"{folder / present[0]} exists already", hint="compare with --stdout, or replace with --force")
+    return folder / (present[0] if present else names[0])

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -48,7 +48,13 @@ kitfile_option = click.option(
 referrers_option = click.option("--referrers", is_flag=True, help="Bring along what refers to it, such as signatures.")
 
 
-class _ReferenceType(click.ParamType):
+if TYPE_CHECKING:
+    _Text = click.ParamType[str]
+else:
+    _Text = click.ParamType  # generic in new versions of click alone
+
+
+class _ReferenceType(_Text):
     """A reference; the shell completes the names in the local store, and folders where those are welcome."""
 
     name = "reference"

@@ -82,11 +82,15 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Meter]:
 def proof(what: str, *, quiet: bool = False) -> Iterator[OnProof]:
     """Show one bar that is told how many bytes of how many are proven."""
     if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield _ignore
         return
     with _bars() as bars:
         task = bars.add_task(what, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _ignore(done: int, total: int) -> None:
+    """Show nothing."""
 
 
 def _bars() -> Progress:

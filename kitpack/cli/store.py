@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kitpack import verbs
+from kitpack import names
 from kitpack.cli.options import (
     FOLDER_OR_REFERENCE,
     REFERENCE,
@@ -39,8 +39,8 @@ def tag_command(
       kitpack tag assistant:1.4.0 stable
       kitpack tag localhost:5000/team/assistant:1.4.0 stable
     """
-    tagged = verbs.tag(reference, new, force=force, local=local, settings=settings)
-    name = verbs.name_beside(reference, new)
+    tagged = names.tag(reference, new, force=force, local=local, settings=settings)
+    name = names.name_beside(reference, new)
     if as_json:
         print_json({"reference": name, "digest": str(tagged.digest)})
         return
@@ -54,9 +54,7 @@ def tag_command(
 @json_option
 @quiet_option
 @with_registry
-def remove_command(
-    references: tuple[str, ...], *, local: bool, as_json: bool, quiet: bool, settings: Settings
-) -> None:
+def remove_command(references: tuple[str, ...], *, local: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
     """Remove names, all of them or none.
 
     Their content stays until `kitpack gc` finds that nothing else names it. Many registries cannot remove a tag alone;
@@ -66,7 +64,7 @@ def remove_command(
       kitpack remove assistant:1.3.0 assistant:1.2.0
       kitpack remove --local localhost:5000/team/assistant:1.3.0
     """
-    verbs.remove(*references, local=local, settings=settings)
+    names.remove(*references, local=local, settings=settings)
     if as_json:
         print_json({"removed": list(references)})
     for reference in references:
@@ -101,11 +99,9 @@ def gc_command(layout: str, *, grace: int, dry_run: bool, as_json: bool, quiet: 
         print_json({"dryRun": dry_run, **camel_case(done)})
         return
     leftovers = f" and {_count(done.leftovers, 'unfinished file')}" if done.leftovers else ""
-    say(
-        f"{'would delete' if dry_run else 'deleted'} {_count(done.blobs, 'blob')}{leftovers} ({human_size(done.bytes)}); "
-        f"{_count(done.kept, 'blob')} ({human_size(done.kept_bytes)}) stay",
-        quiet=quiet,
-    )
+    deleted = f"{_count(done.blobs, 'blob')}{leftovers} ({human_size(done.bytes)})"
+    kept = f"{_count(done.kept, 'blob')} ({human_size(done.kept_bytes)})"
+    say(f"{'would delete' if dry_run else 'deleted'} {deleted}, kept {kept}", quiet=quiet)
 
 
 @click.command("verify")

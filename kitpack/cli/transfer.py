@@ -139,7 +139,7 @@ def unpack_command(
 
     \b
       kitpack unpack assistant:1.3.0 -o /srv/assistant
-      kitpack unpack localhost:5000/team/assistant:1.3.0 -o out --only prompts,configs
+      kitpack unpack assistant:1.3.0 -o out --only prompts,configs
     """
     words = [word for words in only for word in words.split(",")]
     with progress("unpacking", quiet=quiet or as_json) as meter:

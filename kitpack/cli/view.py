@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from kitpack import verbs
+from kitpack import names, verbs
 from kitpack.artifact.bundle import Bundle, Text
 from kitpack.artifact.diff import BundleDiff, diff_bundles
-from kitpack.cli.options import REFERENCE, json_option, local_option, quiet_option, with_registry
+from kitpack.cli.options import REFERENCE, json_option, local_option, with_registry
 from kitpack.cli.render import camel_case, heading, human_size, print_json, print_table, safe_text, say
 from kitpack.prompts.diff import LineChange
 from kitpack.settings import Settings
@@ -86,7 +86,7 @@ def list_command(repository: str, *, local: bool, as_json: bool, quiet: bool, se
       kitpack list localhost:5000/team/assistant
       kitpack list oci:/media/usb
     """
-    found = verbs.list_bundles(repository, local=local, settings=settings)
+    found = names.list_bundles(repository, local=local, settings=settings)
     if as_json:
         print_json([camel_case(one) for one in found])
     elif quiet:

@@ -36,7 +36,8 @@ def exclusive(path: Path, *, busy: StoreError | None = None) -> Iterator[None]:
     """
     fd = os.open(path, _OPEN, 0o666)
     try:
-        if not _flock(fd, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0), path) and busy:
+        locked = _flock(fd, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0), path)
+        if busy and not (locked and is_same_file(fd, path)):  # who held it may have removed it at the end
             raise busy
         yield
     finally:

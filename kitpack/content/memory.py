@@ -51,7 +51,7 @@ class Memory:
         with open_at(0) as stream:
             data = b"".join(verified_blocks(stream, descriptor))
         if descriptor.is_manifest:
-            self._add_manifest(Manifest.parse(data, descriptor.media_type))
+            self._add_manifest(Manifest.parse(data, descriptor.media_type, descriptor.digest))
         self._blobs[descriptor.digest] = data
 
     def tag(self, descriptor: Descriptor, reference: str) -> None:

@@ -231,7 +231,7 @@ class Repository:
             raise IntegrityError(f"a manifest of {descriptor.size} bytes exceeds the limit of {MAX_MANIFEST_SIZE}")
         with open_at(0) as stream:
             raw = b"".join(verified_blocks(stream, descriptor))
-        manifest = Manifest.parse(raw, descriptor.media_type)
+        manifest = Manifest.parse(raw, descriptor.media_type, descriptor.digest)
         if not self.exists(descriptor):
             self._put(str(descriptor.digest), descriptor, raw)
         self._remember(descriptor.digest, raw)

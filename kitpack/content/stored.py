@@ -58,7 +58,7 @@ def receive_manifest(descriptor: Descriptor, open_at: Opener) -> Manifest:
         raise InvalidManifestError(f"a manifest of {descriptor.size} bytes exceeds the limit of {MAX_MANIFEST_SIZE}")
     with open_at(0) as stream:
         raw = b"".join(verified_blocks(stream, descriptor))
-    return Manifest.parse(raw, descriptor.media_type)
+    return Manifest.parse(raw, descriptor.media_type, descriptor.digest)
 
 
 def read_manifest(root: Path, descriptor: Descriptor) -> Manifest:

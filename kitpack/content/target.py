@@ -201,4 +201,4 @@ def fetch_manifest(source: Source, descriptor: Descriptor) -> Manifest:
         InvalidManifestError: When the bytes are not one.
         IntegrityError, NotFoundError: As :func:`fetch_bytes`.
     """
-    return Manifest.parse(fetch_bytes(source, descriptor), descriptor.media_type)
+    return Manifest.parse(fetch_bytes(source, descriptor), descriptor.media_type, descriptor.digest)

@@ -66,7 +66,7 @@ class _Check:
             message, hint = self._absence(entry)
             if not message and IgnoreRules().matches(entry.path):
                 message, hint = f"{entry.path} cannot be an entry", "take it out of the Kitfile"
-            elif not message and self.rules.matches(entry.path):
+            elif not message and self._is_ignored(entry.path, self.folder / entry.path):
                 message, hint = f"{entry.path} is left out by .kitignore", f"add `!{entry.path}` to .kitignore"
             faults = [(message, hint)] if message else list(self._file_faults(entry))
         except OSError as error:

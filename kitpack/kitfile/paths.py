@@ -23,17 +23,24 @@ def path_fault(text: str) -> tuple[str, str] | None:
     if odd := _ODD.search(text):
         return f"the path has the character U+{ord(odd[0]):04X} in it", "rename the file"
     if _ADDRESS.match(text):
-        return f"{text!r} is an address; a Kitfile names files and folders", "download it beside the Kitfile"
+        return f"{_shown(text)} is an address; a Kitfile names files and folders", "download it beside the Kitfile"
     if "\\" in text:
-        return f"the path {text!r} has a backslash in it", f"write {text.replace(chr(92), '/')}"
+        return f"the path {_shown(text)} has a backslash in it", f"write {text.replace(chr(92), '/')[:80]}"
     if text != text.strip():
-        return f"the path {text!r} starts or ends with a blank", f"write {text.strip()}"
+        return f"the path {_shown(text)} starts or ends with a blank", f"write {text.strip()[:80]}"
     return _fault_outside(text)
 
 
 def _fault_outside(text: str) -> tuple[str, str] | None:
     if text.startswith("/") or _DRIVE.match(text):
-        return f"the path {text!r} is absolute; paths start at the Kitfile's folder", "write it relative to the Kitfile"
+        return (
+            f"the path {_shown(text)} is absolute; paths start at the Kitfile's folder",
+            "write it relative to the Kitfile",
+        )
     if normal_path(text).split("/")[0] == "..":
-        return f"the path {text!r} leaves the Kitfile's folder", "move the file below the Kitfile"
+        return f"the path {_shown(text)} leaves the Kitfile's folder", "move the file below the Kitfile"
     return None
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= 80 else f"{text[:77]!r}…"

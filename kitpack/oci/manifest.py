@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from kitpack.errors import InvalidManifestError
 from kitpack.oci.descriptor import Descriptor, parse_annotations
+from kitpack.oci.digest import Digest
 from kitpack.oci.jsontext import Json, JsonObject, encode, parse_object
 from kitpack.oci.mediatypes import INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, OCI_MANIFEST
 
@@ -27,6 +28,7 @@ class Manifest:
 
     Attributes:
         raw: The bytes as stored.
+        digest: What they are stored under.
         media_type: What they are.
         config: The config descriptor; None in an index.
         layers: The layers, in order; empty in an index.
@@ -37,6 +39,7 @@ class Manifest:
     """
 
     raw: bytes = field(repr=False)
+    digest: Digest
     media_type: str
     config: Descriptor | None = None
     layers: tuple[Descriptor, ...] = ()
@@ -46,12 +49,13 @@ class Manifest:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, raw: bytes, media_type: str = "") -> Manifest:
+    def parse(cls, raw: bytes, media_type: str = "", digest: Digest | None = None) -> Manifest:
         """Read a manifest or index.
 
         Args:
             raw: Its exact bytes.
             media_type: What the place it came from calls it; empty when that place does not say.
+            digest: What it is stored under there; by default its SHA-256.
 
         Raises:
             InvalidManifestError: When the bytes are too many, not strict JSON, not shaped as the spec demands, or
@@ -67,6 +71,7 @@ class Manifest:
         is_index = found in INDEX_TYPES
         return cls(
             raw=raw,
+            digest=digest or Digest.of_bytes(raw),
             media_type=found,
             config=None if is_index else Descriptor.from_dict(value.get("config")),
             layers=() if is_index else _descriptors(value, "layers"),
@@ -79,7 +84,7 @@ class Manifest:
     @property
     def descriptor(self) -> Descriptor:
         """What to put into an index to list this manifest."""
-        return Descriptor.of_bytes(self.media_type, self.raw)
+        return Descriptor(media_type=self.media_type, digest=self.digest, size=len(self.raw))
 
     @property
     def kind(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,16 +37,18 @@ def diff_lines(before: str, after: str, *, context: int = 3) -> list[LineChange]
     Returns:
         The changes in order; nothing when the texts are equal. A missing line break at the end counts as a change.
     """
-    lines = difflib.unified_diff(_marked(before), _marked(after), lineterm="", n=context)
+    lines = difflib.unified_diff(_lines(before), _lines(after), lineterm="", n=context)
     return [
-        LineChange("gap", line.strip("@ ")) if line.startswith("@@") else LineChange(_KINDS[line[0]], line[1:])
+        LineChange("gap", line.strip("@ ")) if line.startswith("@@") else LineChange(_KINDS[line[0]], _shown(line[1:]))
         for index, line in enumerate(lines)
         if index > 1  # the first two name the files
     ]
 
 
-def _marked(text: str) -> list[str]:
-    lines = text.split("\n")
-    if lines[-1]:
-        return [*lines[:-1], f"{lines[-1]} (no line break at the end)"]
-    return lines[:-1]
+def _lines(text: str) -> list[str]:
+    """The lines with their breaks; unlike Python, editors and git take nothing but a line feed for a break."""
+    return [line for line in re.split("(?<=\n)", text) if line]
+
+
+def _shown(line: str) -> str:
+    return line[:-1] if line.endswith("\n") else f"{line} (no line break at the end)"

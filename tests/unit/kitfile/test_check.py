@@ -66,6 +66,8 @@ def test_what_kitignore_leaves_out_cannot_be_an_entry(bot: Path) -> None:
     assert found(bot, "datasets: [{path: data/x.csv}]") == [
         "2:19 data/x.csv is left out by .kitignore (add `!data/x.csv` to .kitignore)"
     ]
+    (bot / ".kitignore").write_text("data\n!data/x.csv\n")
+    assert found(bot, "datasets: [{path: data}]") == []
     (fault,) = found(bot, "code: [{path: .kitignore}]")
     assert fault == "2:15 .kitignore cannot be an entry (take it out of the Kitfile)"
 

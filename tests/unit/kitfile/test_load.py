@@ -337,6 +337,12 @@ def test_bytes_that_cannot_be_a_kitfile_are_refused_early(raw: bytes, words: str
     assert (fault.line, fault.column) == place
 
 
+@pytest.mark.parametrize("text", ["/", "../", "a\\", "http://"])
+def test_messages_stay_short_whatever_was_written(text: str) -> None:
+    found = faults(body(f"docs: [{{path: '{text * 100_000}'}}, {{path: '{text * 100_000}', {'k' * 1000}: 1}}]\n"))
+    assert max(len(str(issue)) for issue in found) < 400
+
+
 def test_very_many_faults_are_cut_short() -> None:
     found = faults(body("docs:\n" + "- x\n" * 5000))
     assert len(found) == MAX_FAULTS
