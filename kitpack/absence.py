@@ -19,11 +19,15 @@ _MOST = 10_000  # names that are compared
 def nearest_name(wanted: str, names: Iterable[str]) -> str:
     """The name that is most likely meant, or an empty string."""
     known = sorted(islice(names, _MOST))
-    near = difflib.get_close_matches(wanted, known, n=1)
-    if near:
+    if near := difflib.get_close_matches(wanted, known, n=1):
         return near[0]
-    sisters = [name for name in known if name.rpartition(":")[0] == wanted.rpartition(":")[0] != ""]
+    sisters = [name for name in known if _bare(name) == _bare(wanted)]
     return sisters[-1] if sisters else ""
+
+
+def _bare(name: str) -> str:
+    """What a bundle is called, wherever it lives: ``bot`` for ``localhost:5000/team/bot:1.4.0``."""
+    return name.rpartition("/")[2].partition(":")[0]
 
 
 def not_in_layout(layout: Layout, label: str, name: str, error: NotFoundError) -> NotFoundError:

@@ -63,7 +63,7 @@ _ORAS_FOLDER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 _PLAIN = 0o644
 
-_SECTION_ROLES = {"code": "code", "datasets": "dataset", "docs": "doc", "prompts": "prompt"}
+_SECTION_ROLES = {"code": "code", "datasets": "dataset", "docs": "doc", "prompts": "prompt", "mcpServers": "code"}
 _BASE_ROLES = {
     "weight": "model",
     "weight.config": "model-part",
@@ -74,6 +74,7 @@ _BASE_ROLES = {
     "model": "model",
     "modelpart": "model-part",
     "docs": "doc",
+    "mcpb": "code",
     "model.content": "model",
     "model.code": "code",
     "dataset.content": "dataset",

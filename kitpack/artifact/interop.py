@@ -100,9 +100,7 @@ def _confuses_templates(planned: Sequence[PlannedLayer]) -> _Found:
 def _leaves_archives(planned: Sequence[PlannedLayer]) -> _Found:
     for layer in planned:
         if layer.archived:
-            message = (
-                f"shows {printable(layer.path)} as one tar file: its {len(layer.files)} files become an archive"
-            )
+            message = f"shows {printable(layer.path)} as one tar file: its {len(layer.files)} files become an archive"
             yield layer, message, "list the files that the model needs one by one"
 
 

@@ -31,7 +31,7 @@ from kitpack.content.ingest import store_blob
 from kitpack.content.locks import exclusive
 from kitpack.content.sidebyside import side_by_side
 from kitpack.content.verify import VerifyingStream
-from kitpack.errors import RegistryError, StoreError
+from kitpack.errors import NotFoundError, RegistryError, StoreError
 from kitpack.oci.digest import BLOCK
 
 __all__ = ["Unpacked", "unpack"]
@@ -87,6 +87,7 @@ def unpack(
         UnsafePathError: When a path in the bundle is not safe; nothing is written.
         IntegrityError, NotFoundError: When content is damaged or missing; nothing is written.
     """
+    _refuse_nameless(bundle)
     layers = [layer for layer in bundle.layers if only.may_reach_into(layer)]
     plain = {layer.path: _file_of(layer) for layer in layers if layer.verbatim}
     check_tree([layer.path for layer in layers if layer.verbatim])
@@ -118,6 +119,15 @@ def unpack(
 def _leaving(before: Installed, new: Mapping[str, InstalledFile], only: Selection) -> dict[str, InstalledFile]:
     """The files of the earlier bundle that this one lacks."""
     return {path: file for path, file in before.files.items() if path not in new and only.covers(file.role, path)}
+
+
+def _refuse_nameless(bundle: Bundle) -> None:
+    """Refuse what has no files at all, such as a container image; it must not look like an empty bundle."""
+    if bundle.manifest.layers and not bundle.layers:
+        raise NotFoundError(
+            f"none of the {len(bundle.manifest.layers)} layers of {bundle.descriptor.digest} says which file it is",
+            hint="it is something else than a bundle; see `kitpack inspect`",
+        )
 
 
 def _in_place(folder: Path, before: Installed, layers: Sequence[Layer], only: Selection) -> dict[str, InstalledFile]:

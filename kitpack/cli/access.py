@@ -86,9 +86,9 @@ def completion_command(shell: str) -> None:
     """Print a completion script for your shell.
 
     \b
-      bash: eval "$(kitpack completion bash)"        (in ~/.bashrc)
-      zsh:  eval "$(kitpack completion zsh)"         (in ~/.zshrc)
-      fish: kitpack completion fish | source         (in ~/.config/fish/config.fish)
+      ~/.bashrc:                   eval "$(kitpack completion bash)"
+      ~/.zshrc:                    eval "$(kitpack completion zsh)"
+      ~/.config/fish/config.fish:  kitpack completion fish | source
     """
     from kitpack.cli.completion import script
 

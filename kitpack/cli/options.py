@@ -34,7 +34,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but the result.")
 force_option = click.option("--force", is_flag=True, help="Move the tag even if it names other content.")
 local_option = click.option(
-    "--local", is_flag=True, help="Use the local store only, also for names that start with a host."
+    "--local", is_flag=True, help="Look into the local store only."
 )
 symlinks_option = click.option("--follow-symlinks", is_flag=True, help="Follow links to folders and out of DIR.")
 kitfile_option = click.option(
@@ -98,7 +98,7 @@ def with_settings(command: Callable[..., R]) -> Callable[..., R]:
 def with_registry(command: Callable[..., R]) -> Callable[..., R]:
     """Give a command the flags about registries, and the settings from those and the environment."""
 
-    @click.option("--plain-http", is_flag=True, help="Talk to the registry without TLS (with this machine: always).")
+    @click.option("--plain-http", is_flag=True, help="Speak to the registry without TLS.")
     @click.option("--ca-file", metavar="PEM", type=_PEM, help="Trust these certificate authorities.")
     @click.option("--client-cert", metavar="PEM", type=_PEM, help="Show this certificate to the registry.")
     @click.option("--client-key", metavar="PEM", type=_PEM, help="The key of that certificate.")

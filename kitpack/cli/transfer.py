@@ -105,7 +105,7 @@ def copy_command(
 
     \b
       kitpack copy localhost:5000/team/assistant:1.4.0 oci:/media/usb:1.4.0
-      kitpack copy localhost:5000/dev/assistant:1.4.0 localhost:5000/prod/assistant:1.4.0
+      kitpack copy localhost:5000/dev/bot:1.4.0 localhost:5000/prod/bot:1.4.0
     """
     with progress("copying", quiet=quiet or as_json) as meter:
         copied = verbs.copy(source, destination, referrers=referrers, force=force, settings=settings, on_event=meter)

@@ -151,7 +151,7 @@ def _copy_graphs(source: Source, roots: Sequence[Descriptor], target: Target, jo
 
 
 def _collect(source: Source, descriptor: Descriptor, graph: _Graph, depth: int) -> None:
-    if descriptor.digest in graph.manifests or descriptor.digest in graph.blobs:
+    if descriptor.digest in (graph.manifests if descriptor.is_manifest else graph.blobs):
         return
     graph.admit(descriptor, depth)
     if not descriptor.is_manifest:

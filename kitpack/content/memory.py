@@ -46,7 +46,7 @@ class Memory:
 
     def push(self, descriptor: Descriptor, open_at: Opener) -> None:
         """See :meth:`kitpack.content.target.Target.push`."""
-        if self.exists(descriptor):
+        if self.exists(descriptor) and (descriptor.digest in self._manifests or not descriptor.is_manifest):
             return
         with open_at(0) as stream:
             data = b"".join(verified_blocks(stream, descriptor))

@@ -32,22 +32,32 @@ def side_by_side(work: Work[Item, Result], items: Iterable[Item], jobs: int, on_
         BaseException: The first failure, as it was.
     """
     stop = threading.Event()
+    failures: list[BaseException] = []
 
     def report(event: Event) -> None:
         if stop.is_set():
             raise _Stopped
         on_event(event)
 
+    def run(item: Item) -> Result:
+        if stop.is_set():
+            raise _Stopped
+        try:
+            return work(item, report)
+        except BaseException as failure:
+            failures.append(failure)
+            stop.set()
+            raise
+
     pool = ThreadPoolExecutor(max_workers=jobs)
-    futures = [pool.submit(work, item, report) for item in items]
+    futures = [pool.submit(run, item) for item in items]
     try:
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        wait(futures, return_when=FIRST_EXCEPTION)
     except BaseException:  # an interrupt does not wait for a peer that may never answer
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
-    failed = [future for future in futures if future in done and future.exception() is not None]
-    if failed:
-        stop.set()
     pool.shutdown(wait=True, cancel_futures=True)
-    return [future.result() for future in failed or futures]
+    if failures:
+        raise failures[0]
+    return [future.result() for future in futures]

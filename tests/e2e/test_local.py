@@ -268,7 +268,7 @@ def test_names_that_the_terminal_cannot_show(kitpack: Terminal, bot: Path) -> No
     kitpack("pack", bot, "-t", "bot:1")
     change_prompt(bot)
     kitpack("pack", bot, "-t", "bot:2")
-    ended = kitpack.run("diff", "bot:1", "bot:2", env={**kitpack.environment, "PYTHONIOENCODING": "ascii"})
+    ended = kitpack.run("diff", "bot:1", "bot:2", env={**kitpack.environment, "PYTHONIOENCODING": "latin-1"})
     assert ended.code == 0
     assert r"39 B \u2192 52 B" in ended.out
 

@@ -1,35 +1,39 @@
 """The programs of other people, over real registries, in both directions.
 
-COMPAT, what these tests prove. "All" means byte for byte and with the executable bit.
+COMPAT: what these tests prove. "All" means every file byte for byte, with its executable bit.
 
-What kitpack writes (bundles with raw layers; folders of many small files and second files of equal bytes as tar layers):
+What kitpack writes. Its bundles have raw layers, and tar layers for a folder of many small files and for every further
+file of equal bytes.
 
-====================================  ====================================================================================
-kit 1.15.0                            ``pull``, ``unpack`` (all; kit writes a Kitfile of its own, in which configs stand
-                                      under ``code``), ``unpack --filter`` by type and by name, straight from the registry
-                                      too; ``inspect``, ``info``, ``list``, ``tag``, ``push``, ``diff``
-modctl 0.1.0-alpha.3                  ``pull`` and ``extract`` (all), ``pull --extract-from-remote`` (all), ``fetch`` by
-                                      pattern (tar layers by the path of the layer), ``inspect``, ``ls``, ``push``
-oras 1.3.3                            ``pull`` (raw files byte for byte, without the executable bit; a tar layer arrives as
-                                      PATH.tar, which ``tar -x`` at the top puts in place), ``cp -r``, also from and to
-                                      layouts, ``attach``, ``discover``
-skopeo 1.9.3                          ``copy`` between registries and layouts, ``inspect --raw``, ``list-tags``; plain
-                                      ``inspect`` refuses artifacts that are no container images
-docker-registry 2.8, olareg 0.2       push, pull, copy with referrers (by tag, by the referrers API)
-====================================  ====================================================================================
+======================  ==============================================================================================
+kit 1.15.0              ``pull`` and ``unpack``, also straight from a registry: all (kit writes a Kitfile of its own,
+                        in which configs stand under ``code``); ``unpack --filter`` by type, name and path;
+                        ``inspect``, ``info``, ``list``, ``diff``, ``tag``, ``push``
+modctl 0.1.0-alpha.3    ``pull`` and ``extract``: all; ``pull --extract-from-remote``: all; ``fetch`` by patterns (a
+                        tar layer by its own path), ``inspect``, ``ls``, ``tag``, ``push``
+oras 1.3.3              ``pull``, also from a layout: raw layers byte for byte, without the executable bit; a tar
+                        layer arrives as PATH.tar, which ``tar -x`` at the top of the folder puts in its place;
+                        ``cp -r`` between registries and layouts, ``attach``, ``discover``, ``repo tags``
+skopeo 1.9.3            ``copy`` between registries and layouts, ``inspect --raw``, ``list-tags``; plain ``inspect``
+                        refuses whatever is no container image
+crane 0.20.7            ``copy``, ``digest``, ``pull --format oci``
+docker-registry 2.8.2   takes it and gives it back, with referrers by tag
+olareg 0.2.2            takes it and gives it back, with referrers by the API
+======================  ==============================================================================================
 
-What kitpack reads (``inspect``, ``unpack``, ``unpack --only``, ``pull``, ``copy``, ``diff``, ``verify``):
+What kitpack reads with ``inspect``, ``unpack``, ``unpack --only``, ``pull``, ``copy``, ``diff`` and ``verify``.
 
-====================================  ====================================================================================
-``kit pack``                          all: ModelKit and ModelPack, each as tar, tar+gzip, tar+zstd and raw; ModelKit as
-                                      raw+gzip and raw+zstd (kit refuses these for ModelPack)
-``modctl build``                      all: tar and raw, ``--no-creation-time``, ``--output-remote``; with the names of the
-                                      alpha (``cnai``) and of today's specification (``cncf``)
-``oras push``                         all: files with any media type, image spec 1.0 and 1.1, folders (also under other
-                                      media types), layouts; ``attach`` becomes a referrer; absolute titles are refused
-``skopeo copy``                       layouts
-====================================  ====================================================================================
+======================  ==============================================================================================
+``kit pack``            all: ModelKit and ModelPack, each as tar, gzip, zstd and raw; raw and compressed as well,
+                        which kit has for ModelKits only; MCP servers, ``path: .``
+``modctl build``        all: tar and ``--raw``, ``--no-creation-time``, ``--output-remote``, with the names of the
+                        alpha (``cnai``) and those of the specification since (``cncf``)
+``oras push``           all: files of any type, folders under any type, image spec 1.0 and 1.1, layouts; a title that
+                        is an absolute path is refused; what ``attach`` added is a referrer
+``skopeo copy``         layouts
+``crane pull``          layouts, by digest
+======================  ==============================================================================================
 
-Formats that no program here writes any more (KitOps before 0.5, Docker Model Runner) are built by hand in
-``tests/unit/artifact/test_dialects.py``.
+What no program here writes is built by hand in ``tests/unit/artifact/test_dialects.py``: KitOps before 0.5, from then
+to 1.9, and as ``jozu``; Docker Model Runner.
 """

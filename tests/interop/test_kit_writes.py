@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +39,15 @@ MODES = [
     "--use-model-pack --layer-format raw",
 ]
 """All that kit 1.15 has; it refuses to compress raw layers of a ModelPack."""
+
+MCP_MANIFEST = {
+    "manifest_version": "0.2",
+    "name": "tool",
+    "version": "1.0.0",
+    "description": "A tool",
+    "author": {"name": "Ada"},
+    "server": {"type": "node", "entry_point": "x.js", "mcp_config": {"command": "node", "args": ["x.js"]}},
+}
 
 
 @dataclass(frozen=True)
@@ -175,6 +187,26 @@ def test_a_kitops_kitfile_packs_unchanged(peers: Peers, tmp_path: Path) -> None:
     kitpack.pack(tree, "ours:1", settings=peers.settings)
     kitpack.unpack("ours:1", tmp_path / "out", settings=peers.settings)
     assert tree_of(tmp_path / "out") == tree_of(tree)
+
+
+def test_the_one_mode_that_kit_lacks(peers: Peers, tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", RAW_FILES, KITOPS_RAW_KITFILE)
+    options = ["--use-model-pack", "--layer-format", "raw", "--compression", "zstd"]
+    assert "not supported for ModelPack" in peers.refuses("kit", "pack", tree, "-t", "x:1", *options)
+
+
+def test_an_mcp_server_is_code(peers: Peers, docker_registry: str, tmp_path: Path) -> None:
+    kitfile = "manifestVersion: 1.0.0\npackage: {name: mcp}\nmcpServers:\n  - name: tool\n    path: tool.mcpb\n"
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as bundle:
+        bundle.writestr("manifest.json", json.dumps(MCP_MANIFEST))
+    reference, files = f"{docker_registry}/kit/mcp:1", {"tool.mcpb": archive.getvalue()}
+    peers.kit("pack", write_tree(tmp_path / "tree", files, kitfile), "-t", reference)
+    peers.kit("push", "--plain-http", reference)
+    (layer,) = kitpack.inspect(reference, settings=peers.settings).layers
+    assert (layer.path, layer.role) == ("tool.mcpb", "code")
+    kitpack.unpack(reference, tmp_path / "out", settings=peers.settings)
+    assert tree_of(tmp_path / "out") == expected(files)
 
 
 def test_everything_below_the_kitfile(peers: Peers, docker_registry: str, tmp_path: Path) -> None:

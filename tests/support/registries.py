@@ -27,11 +27,12 @@ _PATIENCE = 20.0
 
 
 @contextlib.contextmanager
-def running_registry(kind: str) -> Iterator[str]:
+def running_registry(kind: str, data: Path | None = None) -> Iterator[str]:
     """Run a registry with an empty store while the context lasts; skips the test when it is not installed.
 
     Args:
         kind: One of :data:`KINDS`.
+        data: Where it keeps its files, for tests that damage them; by default a folder that goes with it.
 
     Yields:
         Its host and port.
@@ -41,7 +42,7 @@ def running_registry(kind: str) -> Iterator[str]:
         pytest.skip(f"{kind} is not installed")
     with tempfile.TemporaryDirectory(prefix=f"kitpack-{kind}-") as folder:
         port = _free_port()
-        arguments = _ARGUMENTS[kind](Path(folder), port)
+        arguments = _ARGUMENTS[kind](data or Path(folder), port)
         with _running([program, "serve", *arguments], Path(folder) / "log") as process:
             _wait_until_ready(process, port, Path(folder) / "log")
             yield f"127.0.0.1:{port}"

@@ -1,0 +1,268 @@
+"""What kitpack says when something is wrong: an exit code for scripts, and the next thing to type for people."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import Terminal
+from tests.support.registry import Registry, Reply, refused_port, serving
+
+NOWHERE = "sha256:" + "0" * 64
+
+
+@pytest.fixture(autouse=True)
+def packed(kitpack: Terminal, bot: Path) -> str:
+    """Every test finds ``bot:1`` in the store."""
+    return kitpack("pack", bot, "-t", "bot:1").out.strip()
+
+
+USAGE = {
+    "no such command": (["inspct", "bot:1"], "did you mean `kitpack inspect`?"),
+    "nothing like a command": (["xyzzy"], "kitpack --help"),
+    "no such flag": (["inspect", "--jsn", "bot:1"], "kitpack inspect --help"),
+    "argument missing": (["inspect"], "kitpack inspect --help"),
+    "too many arguments": (["inspect", "bot:1", "bot:2"], "kitpack inspect --help"),
+    "no tag": (["inspect", "bot"], "kitpack list bot"),
+    "upper case": (["inspect", "Bot:1"], "write bot:1"),
+    "a URL": (["inspect", "https://localhost:5000/bot:1"], "leave it out: localhost:5000/bot:1"),
+    "short digest": (["inspect", "bot@sha256:00"], ""),
+    "a layout without a tag": (["inspect", "oci:{folder}/usb"], "oci:{folder}/usb:TAG"),
+    "a number that is none": (["list", "--jobs", "many"], "kitpack list --help"),
+    "no home to push to": (["push", "bot:1"], "KITPACK_REGISTRY"),
+    "a folder without a place to push it to": (["push", "{folder}/bot"], "kitpack push {folder}/bot HOST/NAME:TAG"),
+    "a digest to push to": (["push", "bot:1", f"localhost:1/bot@{NOWHERE}"], "add :TAG"),
+    "one bundle to list": (["list", "bot:1"], "kitpack list bot"),
+    "one bundle of a layout to list": (["list", "oci:usb:1"], "kitpack list oci:usb"),
+    "a digest as a new name": (["tag", "bot:1", f"bot@{NOWHERE}"], "write NAME:TAG, or TAG alone"),
+    "neither folder nor reference": (["check", "no such/thing"], ""),
+    "unknown reader": (["check", "{folder}/bot", "--for", "kit,dokcer"], "kit, modctl, docker"),
+    "reader of a packed bundle": (["check", "bot:1", "--for", "kit"], "kitpack check DIR"),
+    "Kitfile elsewhere, and not there": (["pack", "{folder}/bot", "-f", "{folder}/none"], "kitpack pack --help"),
+    "nobody to ask": (["login", "localhost:1"], "--password-stdin"),
+    "nobody to ask for the name": (["login", "localhost:1", "--password-stdin"], "-u NAME"),
+    "no password": (["login", "localhost:1", "-u", "me", "--password-stdin"], "variable"),
+}
+
+
+@pytest.mark.parametrize(("words", "hint"), USAGE.values(), ids=USAGE.keys())
+def test_2_what_makes_no_sense(kitpack: Terminal, tmp_path: Path, words: list[str], hint: str) -> None:
+    ended = kitpack(*(word.format(folder=tmp_path) for word in words), code=2)
+    assert ended.out == ""
+    assert ended.err.startswith("error: ")
+    assert hint.format(folder=tmp_path) in ended.err
+
+
+def test_2_a_number_in_the_environment(kitpack: Terminal) -> None:
+    assert "KITPACK_JOBS='0'" in kitpack("list", environment={"KITPACK_JOBS": "0"}, code=2).err
+
+
+def _no_kitfile(bot: Path) -> None:
+    (bot / "Kitfile").unlink()
+
+
+def _two_kitfiles(bot: Path) -> None:
+    (bot / "kitfile.yaml").write_text("manifestVersion: 1.0.0\n")
+
+
+def _bad_kitfile(bot: Path) -> None:
+    (bot / "Kitfile").write_text("manifestVersion: 1.0.0\nmodle: {path: x}\n")
+
+
+def _no_yaml(bot: Path) -> None:
+    (bot / "Kitfile").write_text("a: [\n")
+
+
+def _file_gone(bot: Path) -> None:
+    (bot / "prompts/reply.md").unlink()
+
+
+def _link_outside(bot: Path) -> None:
+    (bot / "prompts/reply.md").unlink()
+    (bot / "prompts/reply.md").symlink_to("/etc/hosts")
+
+
+def _pipe(bot: Path) -> None:
+    (bot / "app.yaml").unlink()
+    os.mkfifo(bot / "app.yaml")
+
+
+def _bad_name(bot: Path) -> None:
+    (bot / "Kitfile").write_text("manifestVersion: 1.0.0\ncode:\n  - path: code\n")
+    (bot / "code").mkdir()
+    (bot / "code/A").write_text("1")
+    (bot / "code/a").write_text("2")
+
+
+UNFIT = [_no_kitfile, _two_kitfiles, _bad_kitfile, _no_yaml, _file_gone, _link_outside, _pipe, _bad_name]
+
+
+@pytest.mark.parametrize("spoil", UNFIT)
+def test_3_what_is_not_fit_to_be_packed(kitpack: Terminal, bot: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(bot)
+    code = 6 if spoil is _bad_name else 3
+    assert kitpack("pack", bot, "-t", "bot:2", code=code).err.startswith((f"{bot}", "error: "))
+    assert kitpack("push", bot, f"{refused_port()}/bot:2", code=code).out == ""
+    assert kitpack("check", bot, code=3).out.count(": error: ") >= 1
+    assert kitpack("check", bot, "--json", code=3).json["ok"] is False
+    assert kitpack("list", "-q").out == "bot:1\n"
+
+
+NOT_THERE = {
+    "nearest name": (["inspect", "bto:1"], "did you mean bot:1?"),
+    "another version": (["inspect", "bot:2024"], "did you mean bot:1?"),
+    "nothing near": (["inspect", "something-else-entirely:7"], "`kitpack list` shows what is there"),
+    "digest": (["inspect", f"bot@{NOWHERE}"], ""),
+    "push": (["push", "bto:1", "localhost:1/x:1"], "did you mean bot:1?"),
+    "diff": (["diff", "bot:1", "bto:1"], "did you mean bot:1?"),
+    "unpack": (["unpack", "bto:1", "-o", "{folder}/out"], "did you mean bot:1?"),
+    "copy": (["copy", "bto:1", "oci:{folder}/usb:1"], "did you mean bot:1?"),
+    "tag": (["tag", "bto:1", "x"], "did you mean bot:1?"),
+    "remove": (["remove", "bto:1"], "did you mean bot:1?"),
+    "check": (["check", "bto:1"], "did you mean bot:1?"),
+    "verify": (["verify", "bto:1"], "did you mean bot:1?"),
+    "list": (["list", "bto"], "did you mean bot?"),
+    "local copy of a remote one": (["inspect", "--local", "localhost:1/bot:1"], "did you mean bot:1?"),
+    "layout": (["inspect", "oci:{folder}/none:1"], ""),
+    "list of a layout": (["list", "oci:{folder}/none"], "oci:DIR:TAG"),
+    "gc of a layout": (["gc", "oci:{folder}/none"], ""),
+    "a folder nobody unpacked into": (["verify", "{folder}/bot"], "kitpack unpack REF -o {folder}/bot"),
+    "file of a bundle": (["unpack", "bot:1", "-o", "{folder}/out", "--only", "no/such"], "kitpack inspect"),
+}
+
+
+@pytest.mark.parametrize(("words", "hint"), NOT_THERE.values(), ids=NOT_THERE.keys())
+def test_4_what_is_not_there(kitpack: Terminal, tmp_path: Path, words: list[str], hint: str) -> None:
+    ended = kitpack(*(word.format(folder=tmp_path) for word in words), code=4)
+    assert ended.out == ""
+    assert hint.format(folder=tmp_path) in ended.err
+
+
+def test_4_a_name_in_a_layout(kitpack: Terminal, tmp_path: Path) -> None:
+    kitpack("copy", "bot:1", f"oci:{tmp_path}/usb:1.4.0")
+    for words in (["inspect"], ["remove"], ["verify"]):
+        assert f"did you mean oci:{tmp_path}/usb:1.4.0?" in kitpack(*words, f"oci:{tmp_path}/usb:1.4", code=4).err
+
+
+def test_4_everything_in_an_empty_store(kitpack: Terminal, tmp_path: Path) -> None:
+    nothing = {"KITPACK_HOME": str(tmp_path / "none")}
+    for words in (["inspect", "bot:1"], ["remove", "bot:1"], ["gc"], ["push", "bot:1", "localhost:1/bot:1"]):
+        ended = kitpack(*words, code=4, environment=nothing)
+        assert "there is no store at" in ended.err
+        assert "kitpack pack" in ended.err
+    assert "KITPACK_HOME" in kitpack("verify", code=4, environment=nothing).err
+    assert not (tmp_path / "none").exists()
+
+
+def test_5_a_tag_that_names_other_content(kitpack: Terminal, bot: Path, packed: str, tmp_path: Path) -> None:
+    (bot / "app.yaml").write_text("temperature: 1\n")
+    ended = kitpack("pack", bot, "-t", "bot:1", code=5)
+    assert "--force" in ended.err
+    assert packed in ended.err
+    kitpack("pack", bot, "-t", "bot:2")
+    kitpack("tag", "bot:2", "1", code=5)
+    kitpack("copy", "bot:2", f"oci:{tmp_path}/usb:1")
+    kitpack("copy", "bot:1", f"oci:{tmp_path}/usb:1", code=5)
+    assert kitpack("inspect", "-q", "bot:1").out.strip() == packed
+    kitpack("tag", "bot:2", "1", "--force")
+    kitpack("pack", bot, "-t", "bot:1")
+    assert kitpack("inspect", "-q", "bot:1").out != packed
+
+
+def test_5_files_that_would_be_overwritten(kitpack: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live/app.yaml").write_text("mine\n")
+    assert "app.yaml" in kitpack("unpack", "bot:1", "-o", tmp_path / "live", code=5).err
+    assert [path.name for path in (tmp_path / "live").iterdir()] == ["app.yaml"]
+
+
+def test_6_damaged_content(kitpack: Terminal, packed: str, tmp_path: Path) -> None:
+    manifest = kitpack.home / "blobs/sha256" / packed.removeprefix("sha256:")
+    manifest.chmod(0o644)
+    manifest.write_bytes(manifest.read_bytes().replace(b"bot", b"b0t", 1))
+    for words in (["inspect", "bot:1"], ["unpack", "bot:1", "-o", str(tmp_path / "out")], ["verify"]):
+        kitpack(*words, code=6)
+
+
+def test_6_a_bundle_that_writes_outside(kitpack: Terminal, tmp_path: Path) -> None:
+    from kitpack.content.layout import Layout
+    from tests.support.bundles import push_artifact
+
+    push_artifact(Layout(kitpack.home), {"../evil": b"x"}, "evil:1")
+    for words in (["inspect", "evil:1"], ["unpack", "evil:1", "-o", str(tmp_path / "deep/out")]):
+        assert "../evil" in kitpack(*words, code=6).err
+    assert not (tmp_path / "deep/evil").exists()
+    kitpack("check", "evil:1", code=3)
+
+
+def test_7_a_registry_that_fails(kitpack: Terminal) -> None:
+    nobody = refused_port()
+    ended = kitpack("inspect", f"{nobody}/bot:1", code=7)
+    assert f"{nobody} cannot be reached" in ended.err
+    with serving(Registry()) as registry:
+        registry.rule("HEAD", "manifests", Reply(status=500), last_stays=True)
+        registry.rule("GET", "manifests", Reply(status=418), last_stays=True)
+        registry.rule("HEAD", "blobs", Reply(status=418), last_stays=True)
+        kitpack("push", "bot:1", f"{registry.address}/bot:1", "--force", code=7)
+
+
+def test_8_a_registry_that_wants_to_know_who_asks(kitpack: Terminal) -> None:
+    with serving(Registry()) as registry:
+        challenge = {"WWW-Authenticate": 'Basic realm="x"'}
+        registry.rule("HEAD", "manifests/1", Reply(status=401, headers=challenge), last_stays=True)
+        registry.rule("HEAD", "manifests/2", Reply(status=403), last_stays=True)
+        assert f"kitpack login {registry.address}" in kitpack("inspect", f"{registry.address}/bot:1", code=8).err
+        kitpack("inspect", f"{registry.address}/bot:2", code=8)
+
+
+def test_1_the_system_refuses(kitpack: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = kitpack("pack", tmp_path / "bot", code=1, environment={"KITPACK_HOME": str(tmp_path / "file")})
+    assert str(tmp_path / "file") in ended.err
+    assert "Traceback" not in ended.err
+
+
+ALL = [
+    (["inspct"], 2),
+    (["inspect"], 2),
+    (["inspect", "bot"], 2),
+    (["pack", "{folder}/bad"], 3),
+    (["inspect", "bto:1"], 4),
+    (["tag", "bot:1", "bot:2"], 5),
+    (["inspect", "{failing}/bot:1"], 7),
+]
+
+
+@pytest.mark.parametrize(("words", "code"), ALL)
+def test_errors_as_json(kitpack: Terminal, bot: Path, tmp_path: Path, words: list[str], code: int) -> None:
+    (bot / "app.yaml").write_text("temperature: 1\n")
+    kitpack("pack", bot, "-t", "bot:2")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/Kitfile").write_text("manifestVersion: 1.0.0\nmodle: {path: x}\n")
+    with serving(Registry()) as registry:
+        registry.rule("HEAD", "", Reply(status=418), last_stays=True)
+        arguments = [word.format(folder=tmp_path, failing=registry.address) for word in words]
+        plain = kitpack(*arguments, code=code)
+        ended = kitpack(*arguments, "--json", code=code)
+    error = ended.json["error"]
+    assert set(error) == {"type", "message", "hint", "issues"}
+    assert f"error: {error['message']}\n" in plain.err
+    assert (error["issues"] != []) is (code == 3)
+    assert (plain.out, ended.err) == ("", "")
+
+
+def test_json_with_names_that_are_no_text(kitpack: Terminal, bot: Path) -> None:
+    odd = os.fsdecode(b"odd-\xff.md")
+    try:
+        (bot / "prompts" / odd).write_text("x")
+    except OSError:
+        pytest.skip("this file system takes text only")
+    (bot / "Kitfile").write_text("manifestVersion: 1.0.0\nprompts: [{path: prompts}]\n")
+    ended = kitpack.run("pack", bot, "--json")
+    assert ended.code == 6
+    assert "error" in json.loads(ended.out)
+    assert kitpack.run("check", bot).code == 3
