@@ -53,18 +53,22 @@ def not_in_layout(layout: Layout, label: str, name: str, error: NotFoundError) -
     )
 
 
-def not_in_repository(repository: object, reference: Reference, local: Iterable[str] = ()) -> NotFoundError:
+def not_in_repository(repository: object, reference: Reference, local: str = "") -> NotFoundError:
     """Why a reference is not in a registry.
 
     Args:
         repository: Where it was looked for.
         reference: What was looked for.
-        local: Names in the local store that may have been meant as well.
+        local: A name in the local store that may have been meant.
     """
     tags = _tags(repository)
-    if tags is None:
-        return _no_repository(reference, local)
-    near = nearest_name(reference.tag, tags) if reference.tag else ""
+    if tags == []:  # some registries do not tell empty repositories from those that never were
+        hidden = f"check the name; or log in, if it is hidden from strangers: kitpack login {reference.registry}"
+        return NotFoundError(
+            f"{reference.registry} has no repository {reference.repository}",
+            hint=f"did you mean {local}?" if local else hidden,
+        )
+    near = nearest_name(reference.tag, tags or ()) if reference.tag else ""
     what = f"manifest {reference.digest}" if reference.digest else f"tag {reference.tag}"
     return NotFoundError(
         f"{reference.name} has no {what}",
@@ -72,20 +76,11 @@ def not_in_repository(repository: object, reference: Reference, local: Iterable[
     )
 
 
-def _no_repository(reference: Reference, local: Iterable[str]) -> NotFoundError:
-    near = nearest_name(f"{reference.repository}:{reference.tag}", local)
-    hidden = f"check the name; or log in, if it is hidden from strangers: kitpack login {reference.registry}"
-    return NotFoundError(
-        f"{reference.registry} has no repository {reference.repository}",
-        hint=f"did you mean {near}?" if near else hidden,
-    )
-
-
 def _tags(repository: object) -> list[str] | None:
-    """The tags of a repository, none when it does not tell, and None when there is no such repository."""
+    """The tags of a repository; None when it does not tell."""
     try:
-        return list(islice(repository.tags(), _MOST)) if isinstance(repository, ListsTags) else []
+        return list(islice(repository.tags(), _MOST)) if isinstance(repository, ListsTags) else None
     except NotFoundError:
-        return None
-    except KitpackError:
         return []
+    except KitpackError:
+        return None

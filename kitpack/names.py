@@ -16,11 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kitpack.absence import nearest_name, not_in_repository
-from kitpack.content.copy import refuse_moving_tag
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.layout import Layout
-from kitpack.content.sidebyside import side_by_side
 from kitpack.content.target import Deletes, ListsTags, fetch_manifest
 from kitpack.errors import KitpackError, NotFoundError, UnsupportedError, UsageError
 from kitpack.oci.descriptor import Descriptor
@@ -64,6 +61,8 @@ def tag(
         TagExistsError: When the new name stands for other content.
         UsageError: When the new name is in another repository.
     """
+    from kitpack.content.copy import refuse_moving_tag
+
     settings = settings or Settings.from_env()
     place = find(reference, settings, local=local)
     name = name_beside(reference, new)
@@ -174,6 +173,8 @@ def _named_place(reference: str, settings: Settings, *, local: bool) -> Place:
 
 
 def _unknown_name(name: str, store: Layout) -> NotFoundError:
+    from kitpack.absence import nearest_name
+
     names = {tag.rpartition(":")[0] for tag in store.tags()} if store.path.exists() else set()
     near = nearest_name(name, names)
     return NotFoundError(
@@ -205,6 +206,9 @@ def _listed(layout: Layout, repository: str, prefix: str = "") -> Iterator[Liste
 
 
 def _listed_remotely(reference: Reference, settings: Settings) -> list[Listed]:
+    from kitpack.absence import not_in_repository
+    from kitpack.content.sidebyside import side_by_side
+
     repository = remote_repository(reference, settings)
     if not isinstance(repository, ListsTags):
         raise UnsupportedError(f"{reference.name} does not list its tags")
@@ -219,6 +223,7 @@ def _listed_remotely(reference: Reference, settings: Settings) -> list[Listed]:
     try:
         tags = sorted(repository.tags())
     except NotFoundError:
-        raise not_in_repository(repository, reference) from None
-    found = side_by_side(resolved, tags, settings.jobs, ignore)
-    return [one for one in found if one]
+        tags = []
+    if not tags:
+        raise not_in_repository(repository, reference)
+    return [one for one in side_by_side(resolved, tags, settings.jobs, ignore) if one]

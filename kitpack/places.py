@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kitpack.content.layout import Layout
-from kitpack.content.target import Source, Target
-from kitpack.errors import IntegrityError, NotFoundError, UsageError
+from kitpack.content.target import ListsTags, Source, Target
+from kitpack.errors import IntegrityError, KitpackError, NotFoundError, UsageError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference
 from kitpack.settings import Settings
@@ -40,14 +40,14 @@ class Place:
         tag: What to tag it with there; empty when the user gave a digest alone. In the local store, tags are whole
             references.
         label: What to call it in front of the user.
-        store: The local store in which it was looked for before, in vain.
+        before: Where it was looked for before, in vain.
     """
 
     target: Target
     name: str
     tag: str
     label: str
-    store: Layout | None = None
+    before: Place | None = None
 
     def resolve(self) -> Descriptor:
         """Find the manifest.
@@ -85,8 +85,17 @@ class Place:
 
         if isinstance(self.target, Layout):
             return not_in_layout(self.target, self.label, self.name, error)
-        local = self.store.tags() if self.store and self.store.path.exists() else ()
-        return not_in_repository(self.target, Reference.parse(self.label), local)
+        near = self.before._nearest() if self.before else ""
+        return not_in_repository(self.target, Reference.parse(self.label), near)
+
+    def _nearest(self) -> str:
+        """The name here that comes nearest, or an empty string."""
+        from kitpack.absence import nearest_name
+
+        try:
+            return nearest_name(self.name, self.target.tags()) if isinstance(self.target, ListsTags) else ""
+        except KitpackError:
+            return ""
 
 
 def local_store(settings: Settings) -> Layout:
@@ -159,7 +168,7 @@ def find(text: str, settings: Settings, *, local: bool = False) -> Place:
         return remote_place(text, settings)
     place = local_place(text, settings)
     if settings.registry and not _is_there(place.target, place.name):
-        return replace(remote_place(text, settings), store=local_store(settings))
+        return replace(remote_place(text, settings), before=place)
     return place
 
 

@@ -116,7 +116,14 @@ def _owned_files(
             f"{printable(entry.path)} holds no files", hint="put files there, or take the entry out of the Kitfile"
         )
     paths = {other.path for other in kitfile.entries}
-    return [file for file in found if file.path != kitfile.path and _owner(file.path, paths) == entry.path]
+    return [file for file in found if not _is_kitfile(file, kitfile) and _owner(file.path, paths) == entry.path]
+
+
+def _is_kitfile(file: SourceFile, kitfile: Kitfile) -> bool:
+    """Whether a file is the Kitfile, under whatever name; another file of that name stays, and collides with it."""
+    if file.path != kitfile.path or file.size != len(kitfile.raw):
+        return False
+    return file.location.read_bytes() == kitfile.raw
 
 
 def _owner(path: str, entries: set[str]) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from kitpack.errors import KitpackError
 from kitpack.settings import Settings
@@ -27,6 +26,9 @@ __all__ = [
     "with_registry",
     "with_settings",
 ]
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 R = TypeVar("R")
 
@@ -69,6 +71,8 @@ class _ReferenceType(_Text):
         incomplete: str,
     ) -> list[CompletionItem]:
         """The names that begin with what was typed."""
+        from click.shell_completion import CompletionItem
+
         from kitpack.content.layout import Layout
 
         try:

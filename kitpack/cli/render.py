@@ -6,7 +6,6 @@ Results go to standard output, everything else to standard error: ``--quiet`` an
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -108,7 +107,7 @@ def print_table(
     if not cells:
         return
     widths = [max(_width(row[column]) for row in cells) for column in range(len(cells[0]))]
-    if sys.stdout.isatty() and sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns:
+    if sys.stdout.isatty() and sum(widths) + 2 * len(widths) - 2 > _columns():
         cells = [[*row[:-1], _short(row[-1])] for row in cells]
     for number, row in enumerate(cells):
         columns = [
@@ -122,6 +121,12 @@ def print_table(
 def safe_text(text: str) -> str:
     """Text from a bundle that cannot take over the terminal; line breaks and tabs stay."""
     return printable(text, keep="\n\t")
+
+
+def _columns() -> int:
+    import shutil  # late: it brings every compression there is
+
+    return shutil.get_terminal_size().columns
 
 
 def _short(cell: str) -> str:

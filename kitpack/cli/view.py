@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from kitpack import names, verbs
 from kitpack.artifact.bundle import Bundle, Text
-from kitpack.artifact.diff import BundleDiff, diff_bundles
 from kitpack.cli.options import REFERENCE, json_option, local_option, with_registry
 from kitpack.cli.render import camel_case, heading, human_size, print_json, print_table, safe_text, say
-from kitpack.prompts.diff import LineChange
 from kitpack.settings import Settings
+
+if TYPE_CHECKING:
+    from kitpack.artifact.diff import BundleDiff
+    from kitpack.prompts.diff import LineChange
 
 __all__ = ["diff_command", "inspect_command", "list_command"]
 
@@ -57,6 +61,8 @@ def diff_command(
     \b
       kitpack diff assistant:1.3.0 assistant:1.4.0
     """
+    from kitpack.artifact.diff import diff_bundles
+
     bundles = [verbs.inspect(reference, local=local, settings=settings) for reference in (before, after)]
     digests = [str(bundle.descriptor.digest) for bundle in bundles]
     found = diff_bundles(*bundles)

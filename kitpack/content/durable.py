@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
 from pathlib import Path
 
 __all__ = ["make_folders", "sync_file", "sync_folder", "write_all", "write_whole"]
@@ -66,7 +65,7 @@ def write_whole(path: Path, data: bytes, scratch: Path) -> None:
         data: All of its bytes.
         scratch: A folder of the same file system for the bytes that have no name yet.
     """
-    temporary = scratch / f"{path.name}.{secrets.token_hex(8)}.tmp"
+    temporary = scratch / f"{path.name}.{os.urandom(8).hex()}.tmp"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,7 +130,7 @@ def _open_partial(root: Path, digest: Digest) -> _Draft | None:
 
 
 def _open_private(root: Path) -> _Draft:
-    path = root / INGEST / f"{secrets.token_hex(16)}.tmp"
+    path = root / INGEST / f"{os.urandom(16).hex()}.tmp"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with _closed_on_error(fd):
         try_exclusive(fd, path)  # nobody else knows the name: this tells garbage collection that it is in use

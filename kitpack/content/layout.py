@@ -17,7 +17,6 @@ Spec: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -218,6 +217,8 @@ class Layout:
     def _resolve_name(self, index: Index, name: str) -> Descriptor:
         if entry := index.named(name):
             return entry.plain()
+        import difflib  # late: only a typing error needs it
+
         near = difflib.get_close_matches(name, sorted(index.names)[:10_000], n=1)
         raise NotFoundError(
             f"{name!r} is not in {self.path}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeAlias, TypeVar
 
 from kitpack.content.events import Event, OnEvent
@@ -31,6 +30,8 @@ def side_by_side(work: Work[Item, Result], items: Iterable[Item], jobs: int, on_
     Raises:
         BaseException: The first failure, as it was.
     """
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait  # late: looking at a bundle needs no threads
+
     stop = threading.Event()
     failures: list[BaseException] = []
 
