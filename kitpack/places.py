@@ -85,10 +85,10 @@ class Place:
 
         if isinstance(self.target, Layout):
             return not_in_layout(self.target, self.label, self.name, error)
-        near = self.before._nearest() if self.before else ""
+        near = self.before.nearest() if self.before else ""
         return not_in_repository(self.target, Reference.parse(self.label), near)
 
-    def _nearest(self) -> str:
+    def nearest(self) -> str:
         """The name here that comes nearest, or an empty string."""
         from kitpack.absence import nearest_name
 

@@ -19,13 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitpack.artifact.bundle import Bundle
-from kitpack.content.copy import copy as copy_content
-from kitpack.content.copy import leased, refuse_moving_tag
 from kitpack.content.events import OnEvent, ignore
-from kitpack.content.inplace import InPlace
 from kitpack.content.layout import Layout
-from kitpack.content.nearest import Nearest
-from kitpack.errors import KitfileError, KitpackError, NotFoundError, PackError, UsageError
+from kitpack.errors import KitfileError, KitpackError, NotFoundError, PackError, UnsafePathError, UsageError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import LAYOUT_SCHEME, Reference
 from kitpack.places import find, local_place, local_store, remote_place, target_place
@@ -69,6 +65,8 @@ def pack(
         PackError: When the files are not as the Kitfile says.
         TagExistsError: When the tag names other content; the content is stored, the tag is not moved.
     """
+    from kitpack.content.copy import leased, refuse_moving_tag
+
     settings = settings or Settings.from_env()
     place = local_place(tag, settings) if tag else None
     name = place.require_tag() if place else ""
@@ -116,6 +114,9 @@ def push(  # noqa: PLR0913 - one more listener
         TagExistsError: When the tag names other content there; nothing was sent.
         RegistryError: When the registry refuses or cannot be reached.
     """
+    from kitpack.content.copy import copy as copy_content
+    from kitpack.content.inplace import InPlace
+
     settings = settings or Settings.from_env()
     if is_folder(what):
         if not destination:
@@ -157,6 +158,8 @@ def pull(
         NotFoundError: When the registry does not have it.
         RegistryError: When the registry refuses or cannot be reached.
     """
+    from kitpack.content.copy import copy as copy_content
+
     settings = settings or Settings.from_env()
     source = remote_place(reference, settings)
     source.resolve()
@@ -187,6 +190,8 @@ def copy(
         TagExistsError: When the destination's tag names other content; nothing was copied.
         NotFoundError: When the source does not have it.
     """
+    from kitpack.content.copy import copy as copy_content
+
     settings = settings or Settings.from_env()
     origin = find(source, settings)
     origin.resolve()
@@ -217,6 +222,8 @@ def inspect(reference: str, *, local: bool = False, settings: Settings | None = 
     descriptor = place.resolve()
     if isinstance(place.target, Layout):
         return Bundle(place.target, descriptor)
+    from kitpack.content.nearest import Nearest
+
     return Bundle(Nearest(local_store(settings), place.target), descriptor)
 
 
@@ -311,12 +318,15 @@ def _pack_into(
     declared, rules = load_folder(folder, kitfile), IgnoreRules.load(Path(folder))
     if issues := check_files(declared, Path(folder), rules, follow_symlinks=follow_symlinks):
         raise KitfileError(issues)
-    return pack_folder(
-        declared,
-        Path(folder),
-        store,
-        ignored=rules,
-        follow_symlinks=follow_symlinks,
-        created=settings.source_date_epoch,
-        on_event=on_event,
-    )
+    try:
+        return pack_folder(
+            declared,
+            Path(folder),
+            store,
+            ignored=rules,
+            follow_symlinks=follow_symlinks,
+            created=settings.source_date_epoch,
+            on_event=on_event,
+        )
+    except UnsafePathError as error:  # the author's own files: not fit to be packed, rather than an attack
+        raise PackError(error.message, hint=error.hint) from None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from kitpack.artifact.paths import printable, safe_path
+from kitpack.artifact.paths import MAX_DEPTH, printable, safe_path
 from kitpack.errors import ChangedFileError, PackError, UnsafePathError
 from kitpack.kitfile.ignore import IgnoreRules
 
@@ -19,8 +19,6 @@ __all__ = ["SourceFile", "walk_files"]
 EXECUTABLE = 0o755
 PLAIN = 0o644
 """The two modes that are packed, as in git: what else a mode says comes from the umask of the machine."""
-
-_MAX_DEPTH = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +140,10 @@ class _Walk:
         identity = (found.st_dev, found.st_ino)
         if identity in parents:
             raise PackError(f"{printable(path)} is a link to a folder above itself", hint="list it in .kitignore")
-        if len(parents) > _MAX_DEPTH:
-            raise PackError(f"{printable(path[:200])}… is more than {_MAX_DEPTH} folders deep")
+        if len(parents) >= MAX_DEPTH:
+            raise PackError(
+                f"{printable(path[:200])}… is a folder {MAX_DEPTH} names deep; no file may be deeper than that"
+            )
         for name, is_folder in _sorted_names(self.root / path):
             child = f"{path}/{name}" if path else name
             if not (self.ignored.covers(child) if is_folder else self.ignored.matches(child)):

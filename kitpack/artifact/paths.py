@@ -18,6 +18,8 @@ __all__ = ["Tree", "check_tree", "printable", "safe_path", "shown"]
 
 MAX_COMPONENT = 255
 MAX_PATH = 4096
+MAX_DEPTH = 128
+"""Names in a path on a disk: what walks, makes and removes folders calls itself for each of them."""
 
 _MAX_SHOWN = 200
 _DRIVE = re.compile(r"[A-Za-z]:")

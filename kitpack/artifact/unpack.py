@@ -21,17 +21,17 @@ from kitpack.artifact.conflicts import refuse_changes, refuse_obstacles
 from kitpack.artifact.dialects import read_layer
 from kitpack.artifact.install import TREE, is_moving, move_back, move_in
 from kitpack.artifact.installed import Installed, InstalledFile, hash_file, is_unchanged
-from kitpack.artifact.paths import Tree, check_tree
+from kitpack.artifact.paths import MAX_DEPTH, Tree, check_tree, shown
 from kitpack.artifact.select import EVERYTHING, Selection
 from kitpack.content.copy import leased
 from kitpack.content.durable import make_folders, sync_folder
 from kitpack.content.events import Counted, Event, OnEvent, ignore
-from kitpack.content.folder import INGEST, blob_path, is_stored
+from kitpack.content.folder import blob_path, is_stored
 from kitpack.content.ingest import store_blob
 from kitpack.content.locks import exclusive
 from kitpack.content.sidebyside import side_by_side
 from kitpack.content.verify import VerifyingStream
-from kitpack.errors import NotFoundError, RegistryError, StoreError
+from kitpack.errors import NotFoundError, RegistryError, StoreError, UnsafePathError
 from kitpack.oci.digest import BLOCK
 
 __all__ = ["Unpacked", "unpack"]
@@ -175,22 +175,26 @@ def _staging(folder: Path) -> Iterator[Path]:
     busy = StoreError(f"another kitpack is unpacking into {folder}", hint="wait for it to end, then try again")
     if staging != beside and beside.is_dir():
         _sweep(beside, busy)
-    make_folders(staging / INGEST)
-    with exclusive(staging / _LOCK, busy=busy):
-        try:
-            yield staging
-        except (RegistryError, KeyboardInterrupt):
-            raise
-        except BaseException:
-            if not is_moving(staging):  # else it holds the user's files
-                shutil.rmtree(staging, ignore_errors=True)
-            raise
-        shutil.rmtree(staging, ignore_errors=True)
+    make_folders(staging)
+    try:
+        with exclusive(staging / _LOCK, busy=busy):
+            try:
+                yield staging
+            except (RegistryError, KeyboardInterrupt):
+                raise
+            except BaseException:
+                if not is_moving(staging):  # else it holds the user's files
+                    shutil.rmtree(staging, ignore_errors=True)
+                raise
+            shutil.rmtree(staging, ignore_errors=True)
+    finally:
+        with suppress(OSError):  # it is empty if not even the lock could be made
+            staging.rmdir()
 
 
 def _sweep(staging: Path, busy: StoreError) -> None:
     """Remove what a process left that was killed when the folder had appeared."""
-    with suppress(FileNotFoundError), exclusive(staging / _LOCK, busy=busy):
+    with exclusive(staging / _LOCK, busy=busy):
         shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -209,7 +213,7 @@ def _stage(
     tree.mkdir()
     names = Tree()
     for path in {*kept, *(layer.path for layer in layers if layer.verbatim)}:
-        names.add_file(path)
+        _admit(names, path)
     wanted = [layer for layer in layers if not _is_kept(layer, kept)]
     plain = [layer for layer in wanted if layer.verbatim]
     blobs = {layer.descriptor.digest: layer for layer in plain}
@@ -229,6 +233,12 @@ def _stage(
         )
         staged[layer.path] = _file_of(layer)
     return staged
+
+
+def _admit(names: Tree, path: str) -> None:
+    if path.count("/") >= MAX_DEPTH:
+        raise UnsafePathError(f"the path '{shown(path)}' is more than {MAX_DEPTH} names deep")
+    names.add_file(path)
 
 
 def _fetch(bundle: Bundle, staging: Path, layer: Layer, on_event: OnEvent) -> None:
@@ -257,7 +267,7 @@ def _extract(
     with open_at(0) as raw, VerifyingStream(raw, descriptor) as proven:
         for member in read_layer(proven, layer):
             if member.is_file and (whole or only.covers(layer.role, member.path)):
-                names.add_file(member.path)
+                _admit(names, member.path)
                 target = tree / member.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("xb") as file:

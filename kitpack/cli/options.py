@@ -35,9 +35,7 @@ R = TypeVar("R")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines, errors too.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but the result.")
 force_option = click.option("--force", is_flag=True, help="Move the tag even if it names other content.")
-local_option = click.option(
-    "--local", is_flag=True, help="Look into the local store only."
-)
+local_option = click.option("--local", is_flag=True, help="Look into the local store only.")
 symlinks_option = click.option("--follow-symlinks", is_flag=True, help="Follow links to folders and out of DIR.")
 kitfile_option = click.option(
     "-f",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kitpack import names, verbs
+from kitpack import verbs
 from kitpack.artifact.bundle import Bundle, Text
 from kitpack.cli.options import REFERENCE, json_option, local_option, with_registry
 from kitpack.cli.render import camel_case, heading, human_size, print_json, print_table, safe_text, say
@@ -92,7 +92,9 @@ def list_command(repository: str, *, local: bool, as_json: bool, quiet: bool, se
       kitpack list localhost:5000/team/assistant
       kitpack list oci:/media/usb
     """
-    found = names.list_bundles(repository, local=local, settings=settings)
+    from kitpack.names import list_bundles
+
+    found = list_bundles(repository, local=local, settings=settings)
     if as_json:
         print_json([camel_case(one) for one in found])
     elif quiet:

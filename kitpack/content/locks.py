@@ -34,7 +34,12 @@ def exclusive(path: Path, *, busy: StoreError | None = None) -> Iterator[None]:
     Raises:
         StoreError: ``busy``, or when the file system cannot lock.
     """
-    fd = os.open(path, _OPEN, 0o666)
+    try:
+        fd = os.open(path, _OPEN, 0o666)
+    except FileNotFoundError:
+        if busy:  # who held it has removed its folder, too
+            raise busy from None
+        raise
     try:
         locked = _flock(fd, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0), path)
         if busy and not (locked and is_same_file(fd, path)):  # who held it may have removed it at the end

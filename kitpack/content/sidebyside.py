@@ -30,7 +30,7 @@ def side_by_side(work: Work[Item, Result], items: Iterable[Item], jobs: int, on_
     Raises:
         BaseException: The first failure, as it was.
     """
-    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait  # late: looking at a bundle needs no threads
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait  # late: it is slow to import
 
     stop = threading.Event()
     failures: list[BaseException] = []

@@ -9,8 +9,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
-from requests.certs import where
 
 from tests.support.cli import Terminal
 from tests.support.registry import Registry, Reply, Seen, refused_port, serving
@@ -131,9 +131,10 @@ def test_no_registry_there(kitpack: Terminal) -> None:
 
 
 def test_tls_where_the_registry_has_none(kitpack: Terminal) -> None:
+    authorities = certifi.where()
     with serving(Registry()) as registry:
-        assert "--plain-http" in login(kitpack, registry.address, "--ca-file", where(), code=7)
-        login(kitpack, registry.address, "--ca-file", where(), "--plain-http")
+        assert "--plain-http" in login(kitpack, registry.address, "--ca-file", authorities, code=7)
+        login(kitpack, registry.address, "--ca-file", authorities, "--plain-http")
 
 
 def test_plain_http_where_the_registry_has_tls(kitpack: Terminal) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from kitpack.oci.digest import Digest
 from tests.support.cli import REPOSITORY, Terminal
+from tests.support.everything import tree_of
 
 STORY = {
     "init": ["init", "{folder}/draft"],
@@ -64,7 +64,9 @@ KEYS = {
 
 
 @pytest.fixture
-def words(kitpack: Terminal, bot: Path, tmp_path: Path, docker_registry: str, request: pytest.FixtureRequest) -> list[str]:
+def words(
+    kitpack: Terminal, bot: Path, tmp_path: Path, docker_registry: str, request: pytest.FixtureRequest
+) -> list[str]:
     """The words of a chapter of the story, in surroundings where they succeed."""
     space = f"machines-{Digest.of_bytes(str(tmp_path).encode()).hex[:12]}"
     (tmp_path / "draft").mkdir()
@@ -152,4 +154,4 @@ def test_the_sample_of_the_repository(kitpack: Terminal, tmp_path: Path) -> None
     assert (ended.code, ended.err) == (0, "")
     assert kitpack("inspect", "assistant:1.4.0", "-q").out == ended.out
     kitpack("unpack", "assistant:1.4.0", "-o", tmp_path / "out")
-    assert os.listdir(tmp_path / "out")
+    assert tree_of(tmp_path / "out", "Kitfile") == tree_of(sample, "Kitfile")

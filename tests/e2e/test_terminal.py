@@ -72,7 +72,8 @@ def test_bars_while_packing_and_an_end_to_it(kitpack: Terminal, big: Path) -> No
     assert kitpack("list", "-q").out == ""
     (big / "model/bot.gguf").write_bytes(b"GGUF")
     kitpack("pack", big, "-t", "big:1")
-    assert kitpack("gc", "--grace", 0, "--json").json["leftovers"] == 1
+    kitpack("gc", "--grace", 0)
+    assert list((kitpack.home / "ingest").iterdir()) == []
 
 
 def test_an_end_to_a_push(kitpack: Terminal, bot: Path, registry: Registry) -> None:
@@ -104,11 +105,12 @@ def test_an_end_to_a_download(kitpack: Terminal, bot: Path, registry: Registry, 
     (bot / "model/bot.gguf").write_bytes(noise(3_000_000))
     reference = f"{registry.address}/bot:1"
     kitpack("push", bot, reference)
-    words = {
+    choices: dict[str, list[object]] = {
         "pull": ["pull", reference],
         "unpack": ["unpack", reference, "-o", tmp_path / "live"],
         "copy": ["copy", reference, f"oci:{tmp_path}/usb:1"],
-    }[command]
+    }
+    words = choices[command]
     registry.rules.append(held := Held("GET", f"/blobs/{weights(registry)}"))
     with screen(kitpack.environment, *words) as shown:
         assert held.arrived.wait(20)
@@ -186,6 +188,5 @@ def test_login_asks(kitpack: Terminal, registry: Registry) -> None:
     assert "secret" not in shown.raw
     assert f"logged in to {registry.address}" in shown.text
     with screen(kitpack.environment, "login", registry.address) as shown:
-        shown.wait_for("Username: ")
-        assert shown.interrupt() < AT_ONCE
-        assert shown.process.returncode == 130
+        shown.wait_for("Username: ").type("\x04")
+        assert shown.end() == 130

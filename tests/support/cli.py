@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
+
 from kitpack.cli import main
 
 __all__ = ["REPOSITORY", "Ended", "Terminal"]
@@ -94,11 +96,10 @@ class Terminal:
 
 
 def _exit_code(words: list[str]) -> int:
-    try:
+    with pytest.raises(SystemExit) as stop:
         main(words)
-    except SystemExit as stop:
-        assert isinstance(stop.code, int)
-        return stop.code
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
 
 
 def _text(stream: io.TextIOWrapper) -> str:

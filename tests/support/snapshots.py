@@ -22,9 +22,10 @@ def snapshot(folder: Path, *without: str) -> Snapshot:
     for above, folders, files in os.walk(folder):
         if Path(above) == folder:
             folders[:] = [name for name in folders if name not in without]
-            files = [name for name in files if name not in without]
         for name in [*folders, *files]:
             path = Path(above) / name
+            if path.relative_to(folder).as_posix() in without:
+                continue
             found[path.relative_to(folder).as_posix()] = _described(path)
     return found
 
