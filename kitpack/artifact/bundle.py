@@ -22,13 +22,13 @@ from kitpack.oci.jsontext import JsonObject, parse_object
 from kitpack.oci.manifest import MAX_MANIFEST_SIZE, Manifest
 from kitpack.oci.mediatypes import ANNOTATION_KITFILE, INDEX_TYPES
 
-__all__ = ["Bundle", "Layer", "Text"]
+__all__ = ["Bundle", "Text"]
 
 TEXT_LIMIT = 1 << 20
 """Bytes above which a prompt is listed but not read: no prompt is a megabyte long."""
 
 ARCHIVE_LIMIT = 64 << 20
-"""Bytes that a compressed layer may become in memory."""
+"""Bytes that a compressed layer, or all prompts together, may become in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +120,17 @@ class Bundle:
         return self.texts(layer for layer in self.layers if layer.role == "prompt")
 
     def texts(self, layers: Iterable[Layer]) -> list[Text]:
-        """The small files of some layers, read."""
-        return [text for layer in layers for text in self._texts(layer)]
+        """The small files of some layers, read; of very many, the later ones only listed."""
+        found: list[Text] = []
+        total = 0
+        for layer in layers:
+            if total > ARCHIVE_LIMIT:
+                found.append(Text(path=layer.path, size=layer.descriptor.size, text=None))
+                continue
+            texts = list(self._texts(layer))
+            total += sum(text.size for text in texts)
+            found += texts
+        return found
 
     def read(self, path: str) -> bytes:
         """One small file of the bundle, if need be out of a small archive.

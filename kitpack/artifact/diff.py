@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from kitpack.artifact.bundle import Bundle, Layer
+from kitpack.artifact.bundle import Bundle
+from kitpack.artifact.dialects import Layer
 from kitpack.prompts.diff import LineChange, diff_lines
 
 __all__ = ["BundleDiff", "FileChange", "PromptChange", "diff_bundles"]

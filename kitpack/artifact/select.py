@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kitpack.artifact.bundle import Layer
+from kitpack.artifact.dialects import Layer
 from kitpack.errors import NotFoundError
 
 __all__ = ["EVERYTHING", "Selection"]

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from kitpack.artifact.bundle import Bundle, Layer
+from kitpack.artifact.bundle import Bundle
 from kitpack.artifact.conflicts import refuse_changes, refuse_obstacles
-from kitpack.artifact.dialects import read_layer
+from kitpack.artifact.dialects import Layer, read_layer
 from kitpack.artifact.install import TREE, is_moving, move_back, move_in
 from kitpack.artifact.installed import Installed, InstalledFile, hash_file, is_unchanged
 from kitpack.artifact.paths import MAX_DEPTH, Tree, check_tree, shown

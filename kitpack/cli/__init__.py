@@ -17,7 +17,7 @@ import click
 from kitpack._version import __version__
 from kitpack.errors import KitpackError, UsageError
 
-__all__ = ["kitpack", "main"]
+__all__ = ["StoppedError", "kitpack", "main"]
 
 _COMMANDS = {
     "init": ("author", "draft a Kitfile from what is in a folder"),

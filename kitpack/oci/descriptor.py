@@ -13,7 +13,7 @@ from kitpack.oci.digest import Digest
 from kitpack.oci.jsontext import Json, JsonObject
 from kitpack.oci.mediatypes import is_manifest
 
-__all__ = ["Descriptor"]
+__all__ = ["Descriptor", "parse_annotations"]
 
 MAX_SIZE = (1 << 63) - 1
 _KNOWN = frozenset({"mediaType", "digest", "size", "annotations", "artifactType"})
