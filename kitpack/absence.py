@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from itertools import islice
 
-from kitpack.content.layout import Layout
+from kitpack.content.store.layout import Layout
 from kitpack.content.target import ListsTags
 from kitpack.errors import KitpackError, NotFoundError
 from kitpack.oci.reference import LAYOUT_SCHEME, Reference

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from kitpack.artifact.bundle import Bundle
 from kitpack.artifact.interop import choose_readers, lint
-from kitpack.content.audit import Progress, audit
-from kitpack.content.layout import Layout
+from kitpack.content.store.audit import Progress, audit
+from kitpack.content.store.layout import Layout
 from kitpack.errors import (
     InvalidReferenceError,
     Issue,

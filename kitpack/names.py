@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kitpack.content.events import OnEvent, ignore
-from kitpack.content.layout import Layout
+from kitpack.content.store.layout import Layout
 from kitpack.content.target import Deletes, ListsTags, fetch_manifest
 from kitpack.errors import KitpackError, NotFoundError, UnsupportedError, UsageError
 from kitpack.oci.descriptor import Descriptor

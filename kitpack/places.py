@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kitpack.content.layout import Layout
+from kitpack.content.store.layout import Layout
 from kitpack.content.target import ListsTags, Source, Target
 from kitpack.errors import IntegrityError, KitpackError, NotFoundError, UsageError
 from kitpack.oci.descriptor import Descriptor
@@ -174,7 +174,7 @@ def find(text: str, settings: Settings, *, local: bool = False) -> Place:
 
 def remote_repository(reference: Reference, settings: Settings) -> Target:
     """The repository of a reference that has a host."""
-    from kitpack.content.remote import Repository
+    from kitpack.content.registry.repository import Repository
 
     return Repository(reference.registry, reference.repository, settings)
 

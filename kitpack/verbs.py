@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from kitpack.artifact.bundle import Bundle
 from kitpack.content.events import OnEvent, ignore
-from kitpack.content.layout import Layout
+from kitpack.content.store.layout import Layout
 from kitpack.errors import KitfileError, KitpackError, NotFoundError, PackError, UnsafePathError, UsageError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import LAYOUT_SCHEME, Reference

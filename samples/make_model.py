@@ -12,6 +12,7 @@ import math
 import struct
 import sys
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 CORPUS = (
@@ -45,7 +46,7 @@ def logits(lines: Iterable[str]) -> list[float]:
     """Log probabilities of every next character, with add-one smoothing, row by row."""
     counts = [[1] * SIZE for _ in range(SIZE)]
     for line in lines:
-        for first, second in zip(line, line[1:], strict=False):
+        for first, second in pairwise(line):
             counts[token(first)][token(second)] += 1
     return [math.log(count / sum(row)) for row in counts for count in row]
 

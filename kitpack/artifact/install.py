@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from kitpack.artifact.installed import RECORD_NAME
-from kitpack.content.durable import write_whole
+from kitpack.content.store.durable import write_whole
 from kitpack.oci.jsontext import Json, encode, parse_object
 
 __all__ = ["TREE", "files_below", "folders_above", "is_moving", "move_back", "move_in"]

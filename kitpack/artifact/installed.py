@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from kitpack.artifact.paths import safe_path
-from kitpack.content.durable import write_whole
+from kitpack.content.store.durable import write_whole
 from kitpack.errors import StoreError, UnsafePathError
 from kitpack.oci.digest import Digest
 from kitpack.oci.jsontext import Json, JsonObject, parse_object

@@ -24,12 +24,12 @@ from kitpack.artifact.installed import Installed, InstalledFile, hash_file, is_u
 from kitpack.artifact.paths import MAX_DEPTH, Tree, check_tree, shown
 from kitpack.artifact.select import EVERYTHING, Selection
 from kitpack.content.copy import leased
-from kitpack.content.durable import make_folders, sync_folder
 from kitpack.content.events import Counted, Event, OnEvent, ignore
-from kitpack.content.folder import blob_path, is_stored
-from kitpack.content.ingest import store_blob
-from kitpack.content.locks import exclusive
 from kitpack.content.sidebyside import side_by_side
+from kitpack.content.store.durable import make_folders, sync_folder
+from kitpack.content.store.folder import blob_path, is_stored
+from kitpack.content.store.ingest import store_blob
+from kitpack.content.store.locks import exclusive
 from kitpack.content.verify import VerifyingStream
 from kitpack.errors import NotFoundError, RegistryError, StoreError, UnsafePathError
 from kitpack.oci.digest import BLOCK

@@ -13,7 +13,7 @@ from kitpack.errors import AuthError, UsageError
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:
-    from kitpack.content.credentials import Credential
+    from kitpack.content.registry.credentials import Credential
 
 __all__ = ["completion_command", "login_command", "logout_command"]
 
@@ -44,7 +44,7 @@ def login_command(
     \b
       echo "$TOKEN" | kitpack login registry.example -u ci --password-stdin
     """
-    from kitpack.content.credentials import Credential, store
+    from kitpack.content.registry.credentials import Credential, store
     from kitpack.places import registry_of
 
     host = registry_of(registry)
@@ -70,7 +70,7 @@ def login_command(
 @with_settings
 def logout_command(registry: str, *, as_json: bool, quiet: bool, settings: Settings) -> None:
     """Forget the credentials of a registry."""
-    from kitpack.content.credentials import erase
+    from kitpack.content.registry.credentials import erase
     from kitpack.places import registry_of
 
     host = registry_of(registry)
@@ -119,8 +119,8 @@ def _try_out(host: str, credential: Credential, settings: Settings) -> None:
         AuthError: When it does not.
         RegistryError: When it cannot be asked.
     """
-    from kitpack.content.remote import Repository
-    from kitpack.content.transport import Transport
+    from kitpack.content.registry.repository import Repository
+    from kitpack.content.registry.transport import Transport
 
     transport = Transport(host, settings, credential=credential)
     with Repository(host, "library/ping", settings, transport=transport) as repository:

@@ -71,7 +71,7 @@ class _ReferenceType(_Text):
         """The names that begin with what was typed."""
         from click.shell_completion import CompletionItem
 
-        from kitpack.content.layout import Layout
+        from kitpack.content.store.layout import Layout
 
         try:
             names = sorted(Layout(Settings.from_env().home).tags())

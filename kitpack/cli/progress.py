@@ -13,7 +13,7 @@ from kitpack.content.events import Event
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from kitpack.content.audit import Progress as OnProof
+    from kitpack.content.store.audit import Progress as OnProof
 
 __all__ = ["Meter", "progress", "proof"]
 

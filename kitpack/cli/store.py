@@ -91,7 +91,7 @@ def gc_command(layout: str, *, grace: int, dry_run: bool, as_json: bool, quiet: 
     \b
       kitpack gc --dry-run
     """
-    from kitpack.content.collect import collect_garbage
+    from kitpack.content.store.collect import collect_garbage
     from kitpack.places import store_of
 
     done = collect_garbage(store_of(layout, settings), grace=grace, dry_run=dry_run)

@@ -13,9 +13,9 @@ from typing import BinaryIO, TypeAlias
 
 import pytest
 
-from kitpack.content.layout import Layout
 from kitpack.content.memory import Memory
-from kitpack.content.remote import Repository
+from kitpack.content.registry.repository import Repository
+from kitpack.content.store.layout import Layout
 from kitpack.content.target import (
     Adds,
     Deletes,

@@ -188,7 +188,7 @@ def test_6_damaged_content(kitpack: Terminal, packed: str, tmp_path: Path) -> No
 
 
 def test_6_a_bundle_that_writes_outside(kitpack: Terminal, tmp_path: Path) -> None:
-    from kitpack.content.layout import Layout
+    from kitpack.content.store.layout import Layout
     from tests.support.bundles import push_artifact
 
     push_artifact(Layout(kitpack.home), {"../evil": b"x"}, "evil:1")

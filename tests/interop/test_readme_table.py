@@ -69,7 +69,7 @@ class Bot:
         """Unpack a version with one of the tools; its exit code."""
         reference = f"{self.registry}/{tool}/bot:{tag}"
         force = {"kitpack": ["--overwrite"], "kit": ["-o"], "oras": []}[tool] if overwrite else []
-        commands = {
+        commands: dict[str, list[str | Path]] = {
             "kitpack": ["unpack", reference, "-o", folder],
             "kit": ["unpack", "--plain-http", reference, "-d", folder],
             "oras": ["pull", "--plain-http", reference, "-o", folder],

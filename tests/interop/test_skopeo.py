@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kitpack.content.audit import audit
-from kitpack.content.collect import collect_garbage
-from kitpack.content.layout import Layout
+from kitpack.content.store.audit import audit
+from kitpack.content.store.collect import collect_garbage
+from kitpack.content.store.layout import Layout
 from kitpack.content.target import fetch_bytes, fetch_manifest
 from tests.support.bundles import noise, push_artifact
 

@@ -23,9 +23,9 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from kitpack.content.audit import audit
-from kitpack.content.collect import collect_garbage
-from kitpack.content.layout import Layout
+from kitpack.content.store.audit import audit
+from kitpack.content.store.collect import collect_garbage
+from kitpack.content.store.layout import Layout
 from kitpack.content.target import Opener
 from kitpack.errors import NotFoundError, StoreError
 from tests.support.bundles import blob_of, noise, push_artifact

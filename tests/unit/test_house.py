@@ -37,9 +37,9 @@ FLOORS = [
 """What stands on what: a room imports from the floors below and from itself, never from beside or above."""
 
 IMPORTERS = {
-    "oras": {"kitpack.content.credentials"},
-    "requests": {"kitpack.content.wire"},
-    "urllib3": {"kitpack.content.wire"},
+    "oras": {"kitpack.content.registry.credentials"},
+    "requests": {"kitpack.content.registry.wire"},
+    "urllib3": {"kitpack.content.registry.wire"},
     "yaml": {"kitpack.kitfile.load"},
     "jsonschema": {"kitpack.kitfile.schema"},
     "zstandard": {"kitpack.artifact.decompress"},
@@ -89,6 +89,13 @@ def test_imports_go_downward_only(name: str) -> None:
     used = {one for one in IMPORTS[name] if one.startswith("kitpack.") and room_of(one) != room_of(name)}
     used.discard("kitpack.__main__")
     assert {one for one in used if floor_of(one) >= floor_of(name)} == set()
+
+
+@pytest.mark.parametrize(("one", "other"), [("store", "registry"), ("registry", "store")])
+def test_the_places_of_content_do_not_know_each_other(one: str, other: str) -> None:
+    inside = [used for name, used in IMPORTS.items() if name.startswith(f"kitpack.content.{one}.")]
+    assert inside
+    assert not {used for uses in inside for used in uses if used.startswith(f"kitpack.content.{other}")}
 
 
 def test_nobody_goes_through_the_front_door_from_inside() -> None:

@@ -20,8 +20,8 @@ from kitpack.artifact.bundle import Bundle
 from kitpack.content.copy import copy
 from kitpack.content.events import Event
 from kitpack.content.inplace import InPlace
-from kitpack.content.layout import Layout
 from kitpack.content.memory import Memory
+from kitpack.content.store.layout import Layout
 from kitpack.content.target import fetch_bytes, fetch_manifest
 from kitpack.errors import ChangedFileError, PackError
 from kitpack.oci.manifest import Manifest
@@ -447,7 +447,7 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 from tests.support.packing import pack_folder
-from kitpack.content.layout import Layout
+from kitpack.content.store.layout import Layout
 pack_folder(Path(sys.argv[1]), Layout(sys.argv[2]))
 used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(used if sys.platform == "darwin" else used * 1024)

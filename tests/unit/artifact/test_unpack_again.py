@@ -15,8 +15,8 @@ from kitpack.artifact.bundle import Bundle
 from kitpack.artifact.installed import RECORD_NAME, Installed, find_drift
 from kitpack.artifact.unpack import Unpacked, unpack
 from kitpack.content.events import Event
-from kitpack.content.layout import Layout
 from kitpack.content.memory import Memory
+from kitpack.content.store.layout import Layout
 from kitpack.content.target import Source
 from kitpack.errors import (
     StoreError,

@@ -12,8 +12,8 @@ import pytest
 
 from kitpack.content.copy import MAX_DEPTH, copy, leased, refuse_moving_tag
 from kitpack.content.events import Event
-from kitpack.content.layout import Layout
 from kitpack.content.memory import Memory
+from kitpack.content.store.layout import Layout
 from kitpack.content.target import Opener, Source, fetch_bytes, opener_of
 from kitpack.errors import IntegrityError, InvalidManifestError, NotFoundError, TagExistsError
 from kitpack.oci.descriptor import Descriptor

@@ -1,0 +1,1 @@
+"""A repository of a remote registry: requests, credentials, uploads, downloads, referrers."""

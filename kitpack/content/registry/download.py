@@ -1,0 +1,202 @@
+"""Reading content from a registry over connections that break: every break is resumed where it happened."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from kitpack.content.registry.exchange import Answer
+from kitpack.content.registry.retry import TransientError
+from kitpack.errors import IntegrityError
+from kitpack.oci.descriptor import Descriptor
+from kitpack.oci.digest import BLOCK
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+__all__ = ["open_download"]
+
+_MAX_FRUITLESS = 5
+_MAX_RESUMPTIONS = 10_000
+_MAX_CONTENT_RANGE = 100
+
+
+def open_download(
+    descriptor: Descriptor,
+    offset: int,
+    ask: Callable[[Mapping[str, str]], Answer],
+    pause: Callable[[int], None],
+) -> BinaryIO:
+    """Open content from a byte offset on.
+
+    The size is checked on the way; the digest is for the reader to check, who may start in the middle.
+
+    Args:
+        descriptor: What is read.
+        offset: The first byte wanted.
+        ask: Requests the content with these headers and returns an answer of status 200 or 206.
+        pause: Waits before the so-many-th fruitless try, counted from 0.
+
+    Raises:
+        IntegrityError: When the registry announces another size or sends other bytes than those asked for.
+    """
+    download = _Download(descriptor, offset, ask, pause)
+    download.begin()
+    return cast("BinaryIO", download)
+
+
+class _Download(io.BufferedIOBase):
+    """A stream that opens the rest again when its connection breaks.
+
+    ``read`` fills its block; what a broken connection delivered before it broke is never lost, because every piece is
+    counted as it arrives.
+    """
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        offset: int,
+        ask: Callable[[Mapping[str, str]], Answer],
+        pause: Callable[[int], None],
+    ) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._position = offset
+        self._ask = ask
+        self._pause = pause
+        self._answer: Answer | None = None
+        self._fruitless = 0
+        self._resumptions = 0
+
+    def begin(self) -> None:
+        """Ask for the first byte now, so that what is not there is noticed at once."""
+        if self._position < self._descriptor.size or self._position == 0:
+            try:
+                self._answer = self._open()
+            except TransientError as failure:
+                self._resume(failure)
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def tell(self) -> int:
+        """The position in the whole content."""
+        return self._position
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read a block, short only at the end."""
+        wanted = self._descriptor.size + 1 if size is None or size < 0 else size
+        first = self.read1(wanted)
+        if len(first) == wanted or not first:
+            return first
+        parts, left = [first], wanted - len(first)
+        while left and (part := self.read1(left)):
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Read what arrives next."""
+        if self.closed:
+            raise ValueError("the download is closed")
+        limit = BLOCK if size < 0 else min(size, BLOCK)
+        while limit and self._answer is not None:
+            try:
+                piece = self._answer.read1(limit)
+            except TransientError as failure:
+                self._resume(failure)
+                continue
+            if piece:
+                return self._counted(piece)
+            if self._position >= self._descriptor.size:
+                break
+            self._resume(None)
+        return b""
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read a block into memory that is there already."""
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Give up the connection."""
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
+        super().close()
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._position += len(piece)
+        self._fruitless = 0
+        if self._position > self._descriptor.size:
+            raise IntegrityError(
+                f"{self._descriptor.digest}: more bytes arrived than the {self._descriptor.size} expected"
+            )
+        return piece
+
+    def _resume(self, failure: TransientError | None) -> None:
+        """Open the rest, as long as breaks are worth it."""
+        while True:
+            if self._answer is not None:
+                self._answer.close()
+                self._answer = None
+            if self._fruitless >= _MAX_FRUITLESS or self._resumptions >= _MAX_RESUMPTIONS:
+                raise self._given_up(failure)
+            self._pause(self._fruitless)
+            self._fruitless += 1
+            self._resumptions += 1
+            try:
+                self._answer = self._open()
+            except TransientError as again:
+                failure = again
+            else:
+                return
+
+    def _given_up(self, failure: TransientError | None) -> Exception:
+        if failure is not None:
+            return failure.error
+        missing = self._descriptor.size - self._position
+        return IntegrityError(
+            f"{self._descriptor.digest}: {self._descriptor.size} bytes were expected, the last {missing} never arrive"
+        )
+
+    def _open(self) -> Answer:
+        headers = {"Range": f"bytes={self._position}-"} if self._position else {}
+        answer = self._ask(headers)
+        try:
+            if answer.status == 206:
+                self._check_range(answer)
+            else:
+                self._check_size(answer, self._descriptor.size)
+                self._skip(answer, self._position)
+        except BaseException:
+            answer.close()
+            raise
+        return answer
+
+    def _check_range(self, answer: Answer) -> None:
+        size = self._descriptor.size
+        found = answer.headers.get("Content-Range", "")[:_MAX_CONTENT_RANGE]
+        span, _, total = found.partition("/")
+        if span != f"bytes {self._position}-{size - 1}" or total not in {str(size), "*"}:
+            raise IntegrityError(
+                f"{self._descriptor.digest}: bytes {self._position}-{size - 1}/{size} were asked for, "
+                f"{found!r} was announced"
+            )
+        self._check_size(answer, size - self._position)
+
+    def _check_size(self, answer: Answer, expected: int) -> None:
+        if answer.size is not None and answer.size != expected:
+            raise IntegrityError(f"{self._descriptor.digest}: expected {expected} bytes, {answer.size} were announced")
+
+    def _skip(self, answer: Answer, count: int) -> None:
+        """Drop the bytes had already, from a registry that knows no ranges."""
+        while count:
+            piece = answer.read1(min(count, BLOCK))
+            if not piece:
+                raise IntegrityError(f"{self._descriptor.digest}: the answer ends before the bytes that are missing")
+            count -= len(piece)

@@ -1,0 +1,345 @@
+"""A repository of a remote registry, as a target like any other.
+
+>>> with Repository("localhost:5000", "team/assistant", settings) as repository:      # doctest: +SKIP
+...     manifest = fetch_manifest(repository, repository.resolve("production"))
+
+Spec: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Self
+from urllib.parse import urlencode
+
+from kitpack.content.registry import referrers as tag_schema
+from kitpack.content.registry.auth import actions
+from kitpack.content.registry.download import open_download
+from kitpack.content.registry.exchange import Answer, Body
+from kitpack.content.registry.paging import MAX_PAGE, pages
+from kitpack.content.registry.upload import mount_blob, upload_blob
+from kitpack.content.target import Opener, Source, fetch_bytes, verified_blocks
+from kitpack.errors import (
+    IntegrityError,
+    InvalidDigestError,
+    InvalidReferenceError,
+    NotFoundError,
+    RegistryError,
+    UnsupportedError,
+)
+from kitpack.oci.descriptor import Descriptor
+from kitpack.oci.digest import Digest
+from kitpack.oci.manifest import MAX_MANIFEST_SIZE, Manifest
+from kitpack.oci.mediatypes import INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, is_manifest
+from kitpack.oci.reference import Reference, is_tag
+from kitpack.settings import Settings
+
+if TYPE_CHECKING:
+    from kitpack.content.registry.transport import Transport
+
+__all__ = ["Repository"]
+
+_ACCEPT = {"Accept": ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))}
+_TAGS_PER_PAGE = 1000  # some registries refuse to be asked for more
+_KEPT_MANIFESTS = 16
+_NOBODY = Digest("sha256", "0" * 64)
+_REFUSALS = frozenset(range(300, 500)) - {401, 403, 408, 429}
+_NO_HEAD = frozenset({400, 405, 406, 501})
+
+
+class Repository:
+    """A repository of a registry. Safe to share between threads.
+
+    Args:
+        registry: Host and port.
+        name: The name of the repository in it.
+        settings: Certificates, plain HTTP, credentials, jobs.
+        transport: The way to the registry, to share connections and tokens with other repositories of it.
+
+    Raises:
+        InvalidReferenceError: When registry or name break the grammar.
+    """
+
+    def __init__(self, registry: str, name: str, settings: Settings, *, transport: Transport | None = None) -> None:
+        parsed = Reference.parse_repository(f"{registry}/{name}") if registry else None
+        if parsed is None or (parsed.registry, parsed.repository) != (registry, name):
+            raise InvalidReferenceError(f"{registry!r} and {name!r} are not a registry and a repository of it")
+        self.registry = registry
+        self.name = name
+        self.transport = transport or _new_transport(registry, settings)
+        self._pull = (actions(name, "pull"),)
+        self._push = (actions(name, "pull", "push"),)
+        self._delete = (actions(name, "delete", "pull"),)
+        self._has_referrers: bool | None = None
+        self._manifests: OrderedDict[Digest, bytes] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Repository({self.registry}/{self.name})"
+
+    def close(self) -> None:
+        """Close the connections to the registry; they are opened again when needed."""
+        self.transport.close()
+
+    def ping(self) -> None:
+        """Ask whether this is a registry that lets us in.
+
+        Raises:
+            AuthError: When the credentials do not do.
+            RegistryError: When it is no registry, or cannot be reached.
+        """
+        try:
+            self.transport.request("GET", "/v2/").close()
+        except NotFoundError as error:
+            raise RegistryError(f"{error.message}; a registry answers there", status=404) from None
+
+    def resolve(self, reference: str) -> Descriptor:
+        """See :meth:`kitpack.content.target.Source.resolve`.
+
+        What the registry says is a claim; it is proven when the manifest is fetched by the digest returned here.
+
+        Raises:
+            InvalidReferenceError: When this is neither a tag nor a digest.
+            IntegrityError: When the registry answers with another digest than the one asked for.
+            RegistryError: When it answers with something that is not a manifest.
+        """
+        url, wanted = self._manifest_url(reference), _as_digest(reference)
+        with self.transport.request("HEAD", url, scopes=self._pull, headers=_ACCEPT, expect={200, *_NO_HEAD}) as answer:
+            found = _announced(answer) if answer.status == 200 else None
+        if found is None:
+            answer = self.transport.request("GET", url, scopes=self._pull, headers=_ACCEPT, limit=MAX_MANIFEST_SIZE)
+            algorithm = wanted.algorithm if wanted else "sha256"
+            found = Descriptor(
+                media_type=_manifest_type(answer),
+                digest=Digest.of_bytes(answer.content, algorithm),
+                size=len(answer.content),
+            )
+        if wanted and found.digest != wanted:
+            raise IntegrityError(f"{self.registry}/{self.name}: {wanted} was asked for, {found.digest} was answered")
+        return found
+
+    def fetch(self, descriptor: Descriptor, offset: int = 0) -> BinaryIO:
+        """See :meth:`kitpack.content.target.Source.fetch`. Broken connections are resumed unnoticed."""
+        ask = functools.partial(self._get, self._url_of(descriptor))
+        return open_download(descriptor, offset, ask, self.transport.retry.pause)
+
+    def exists(self, descriptor: Descriptor) -> bool:
+        """See :meth:`kitpack.content.target.Source.exists`.
+
+        Raises:
+            IntegrityError: When the registry has something of another size under this digest: such content can
+                neither be used nor replaced, so calling it missing would only lead to a failing push.
+        """
+        with self.transport.request(
+            "HEAD", self._url_of(descriptor), scopes=self._pull, headers=_ACCEPT, expect={200, 404}
+        ) as answer:
+            if answer.status == 404:
+                return False
+            if answer.size not in {None, descriptor.size}:
+                raise IntegrityError(
+                    f"{self.registry}/{self.name} has {answer.size} bytes under {descriptor.digest}, "
+                    f"which should be {descriptor.size}"
+                )
+            return True
+
+    def push(self, descriptor: Descriptor, open_at: Opener) -> None:
+        """See :meth:`kitpack.content.target.Target.push`."""
+        if descriptor.is_manifest:
+            self._push_manifest(descriptor, open_at)
+        elif not self.exists(descriptor):
+            upload_blob(self.transport, self.name, self._push, descriptor, open_at)
+
+    def tag(self, descriptor: Descriptor, reference: str) -> None:
+        """See :meth:`kitpack.content.target.Target.tag`."""
+        if not is_tag(reference):
+            raise InvalidReferenceError(f"{reference[:140]!r} is not a tag")
+        raw = self._manifests.get(descriptor.digest) or fetch_bytes(self, descriptor)
+        self._put(reference, descriptor, raw)
+
+    def untag(self, reference: str) -> None:
+        """See :meth:`kitpack.content.target.Deletes.untag`. The manifest, and its other tags, are never deleted."""
+        if not is_tag(reference):
+            raise InvalidReferenceError(f"{reference[:140]!r} is not a tag")
+        with self.transport.request(
+            "DELETE", self._manifest_url(reference), scopes=self._delete, expect={200, 202, 204, 400, 405, 501}
+        ) as answer:
+            if answer.status < 300:
+                return
+            body = answer.error_body()
+            if {"NAME_UNKNOWN", "MANIFEST_UNKNOWN"} & set(body.codes):
+                raise NotFoundError(f"there is no tag {reference!r} in {self.registry}/{self.name}")
+            raise UnsupportedError(
+                f"{self.registry} cannot remove a tag alone: {answer.failure(body).message}",
+                hint="let the registry's own retention rules remove it, or move the tag",
+            )
+
+    def tags(self) -> Iterator[str]:
+        """See :meth:`kitpack.content.target.ListsTags.tags`."""
+        first = self.transport.request(
+            "GET", f"/v2/{self.name}/tags/list?n={_TAGS_PER_PAGE}", scopes=self._pull, limit=MAX_PAGE
+        )
+        for page in pages(self.transport, first, self._pull):
+            names = page.get("tags") or []
+            if not isinstance(names, list):
+                raise RegistryError(
+                    f"{self.registry}/{self.name}: expected a list of tags, found {type(names).__name__}"
+                )
+            yield from (name for name in names if isinstance(name, str) and is_tag(name))
+
+    def referrers(self, subject: Descriptor, artifact_type: str = "") -> Iterator[Descriptor]:
+        """See :meth:`kitpack.content.target.ListsReferrers.referrers`.
+
+        Raises:
+            RegistryError: When there are more than a thousand.
+        """
+        first = self._ask_referrers(subject.digest, artifact_type) if self._has_referrers is not False else None
+        if first is None:
+            yield from tag_schema.linked(self, subject.digest, artifact_type)
+            return
+        seen: set[Digest] = set()
+        for page in pages(self.transport, first, self._pull):
+            for entry in _entries(page):
+                # Filtered here as well: registries need not, and only some say whether they did.
+                if entry.digest not in seen and artifact_type in ("", entry.artifact_type):
+                    seen.add(entry.digest)
+                    if len(seen) > tag_schema.MAX_REFERRERS:
+                        raise RegistryError(f"{subject.digest} has more than {tag_schema.MAX_REFERRERS} referrers")
+                    yield entry
+
+    def mount(self, descriptor: Descriptor, source: Source) -> bool:
+        """See :meth:`kitpack.content.target.Mounts.mount`. Only a repository of the same registry can be a source."""
+        if not isinstance(source, Repository) or source.registry != self.registry or source.name == self.name:
+            return False
+        scopes = (*self._push, actions(source.name, "pull"))
+        return mount_blob(self.transport, self.name, scopes, descriptor, source.name)
+
+    def _get(self, url: str, headers: Mapping[str, str]) -> Answer:
+        return self.transport.request("GET", url, scopes=self._pull, headers={**_ACCEPT, **headers}, expect={200, 206})
+
+    def _push_manifest(self, descriptor: Descriptor, open_at: Opener) -> None:
+        if descriptor.size > MAX_MANIFEST_SIZE:
+            raise IntegrityError(f"a manifest of {descriptor.size} bytes exceeds the limit of {MAX_MANIFEST_SIZE}")
+        with open_at(0) as stream:
+            raw = b"".join(verified_blocks(stream, descriptor))
+        manifest = Manifest.parse(raw, descriptor.media_type, descriptor.digest)
+        if not self.exists(descriptor):
+            self._put(str(descriptor.digest), descriptor, raw)
+        self._remember(descriptor.digest, raw)
+        # Also when it was there already: whoever pushed it may have died before listing it.
+        if manifest.subject and not self._supports_referrers():
+            tag_schema.link(self, manifest, self._put_index, self.transport.retry.pause)
+
+    def _put(self, reference: str, descriptor: Descriptor, raw: bytes) -> None:
+        body = Body.of_bytes(raw, descriptor.media_type)
+        with self.transport.request(
+            "PUT", self._manifest_url(reference), scopes=self._push, body=body, expect={201, 400, 404}
+        ) as answer:
+            if answer.status != 201:
+                raise self._put_failure(answer)
+            stored = answer.headers.get("Docker-Content-Digest", "") or str(descriptor.digest)
+            if stored != str(descriptor.digest):
+                raise IntegrityError(f"{self.registry} stored {descriptor.digest} as {stored[:140]!r}")
+
+    def _put_failure(self, answer: Answer) -> Exception:
+        body = answer.error_body()
+        if "MANIFEST_BLOB_UNKNOWN" not in body.codes:
+            return answer.failure(body)
+        missing = body.digest or "content"
+        return NotFoundError(
+            f"the manifest names {missing}, which is not in {self.registry}/{self.name}",
+            hint="push again: what is there already is not sent twice",
+        )
+
+    def _put_index(self, tag: str, raw: bytes) -> None:
+        self._put(tag, Descriptor.of_bytes(OCI_INDEX, raw), raw)
+
+    def _remember(self, digest: Digest, raw: bytes) -> None:
+        """Keep what was just pushed, because it is usually tagged next."""
+        self._manifests[digest] = raw
+        while len(self._manifests) > _KEPT_MANIFESTS:
+            self._manifests.popitem(last=False)
+
+    def _supports_referrers(self) -> bool:
+        if self._has_referrers is None:
+            self._ask_referrers(_NOBODY, "")
+        return bool(self._has_referrers)
+
+    def _ask_referrers(self, subject: Digest, artifact_type: str) -> Answer | None:
+        """The first page of referrers, or None when this registry has no API for them.
+
+        A registry that has one never answers 404, but what those without answer is anything: text, a redirect to
+        a page for people. So only an index counts as one.
+        """
+        query = f"?{urlencode({'artifactType': artifact_type})}" if artifact_type else ""
+        answer = self.transport.request(
+            "GET",
+            f"/v2/{self.name}/referrers/{subject}{query}",
+            scopes=self._pull,
+            headers={"Accept": OCI_INDEX},
+            expect={200, 501, *_REFUSALS},
+            stay=True,
+            limit=MAX_PAGE,
+        )
+        supported = answer.status == 200 and answer.media_type == OCI_INDEX
+        if supported or "NAME_UNKNOWN" not in answer.error_body().codes:  # an unknown repository says nothing
+            self._has_referrers = supported
+        return answer if supported else None
+
+    def _manifest_url(self, reference: str) -> str:
+        if not is_tag(reference) and _as_digest(reference) is None:
+            raise InvalidReferenceError(f"{reference[:140]!r} is neither a tag nor a digest")
+        return f"/v2/{self.name}/manifests/{reference}"
+
+    def _url_of(self, descriptor: Descriptor) -> str:
+        kind = "manifests" if descriptor.is_manifest else "blobs"
+        return f"/v2/{self.name}/{kind}/{descriptor.digest}"
+
+
+def _new_transport(registry: str, settings: Settings) -> Transport:
+    from kitpack.content.registry.transport import (
+        Transport,  # late: it brings the HTTP library, which is slow to import
+    )
+
+    return Transport(registry, settings)
+
+
+def _as_digest(reference: str) -> Digest | None:
+    try:
+        return Digest.parse(reference)
+    except InvalidDigestError:
+        return None
+
+
+def _announced(answer: Answer) -> Descriptor | None:
+    """What the headers say, if they say all that is needed."""
+    digest = _as_digest(answer.headers.get("Docker-Content-Digest", ""))
+    if digest is None or answer.size is None or not is_manifest(answer.media_type):
+        return None
+    return Descriptor(media_type=answer.media_type, digest=digest, size=answer.size)
+
+
+def _manifest_type(answer: Answer) -> str:
+    if not is_manifest(answer.media_type):
+        raise RegistryError(
+            f"{answer.url} answered with {answer.media_type[:120] or 'no media type'!r}; expected a manifest",
+            hint="is this the address of a registry?",
+            status=answer.status,
+        )
+    return answer.media_type
+
+
+def _entries(page: Mapping[str, object]) -> Iterator[Descriptor]:
+    listed = page.get("manifests")
+    if not isinstance(listed, list):
+        raise RegistryError(f"expected a list of referrers, found {type(listed).__name__}")
+    return map(Descriptor.from_dict, listed)
