@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from kitpack.artifact.bundle import Bundle
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.store.layout import Layout
+from kitpack.content.target import Source
 from kitpack.errors import KitfileError, KitpackError, NotFoundError, PackError, UnsafePathError, UsageError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import LAYOUT_SCHEME, Reference
@@ -125,15 +126,14 @@ def push(  # noqa: PLR0913 - one more listener
         target.require_tag()
         store = InPlace()
         packed = _pack_into(store, what, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_read)
-        source, name = store, str(packed.digest)
+        source: Source = store
     else:
         local = local_place(str(what), settings)
         target = target_place(destination or str(what), settings)
-        local.resolve()
-        source, name = local.target, local.name  # type: ignore[assignment]  # both are sources
+        source, packed = local.target, local.resolve()
     return copy_content(
         source,
-        name,
+        packed,
         target.target,
         target.require_tag(),
         referrers=referrers,
@@ -162,10 +162,9 @@ def pull(
 
     settings = settings or Settings.from_env()
     source = remote_place(reference, settings)
-    source.resolve()
     return copy_content(
         source.target,
-        source.name,
+        source.resolve(),
         local_store(settings),
         local_place(reference, settings).tag or reference,
         referrers=referrers,
@@ -194,12 +193,11 @@ def copy(
 
     settings = settings or Settings.from_env()
     origin = find(source, settings)
-    origin.resolve()
     hosted = destination.startswith(LAYOUT_SCHEME) or Reference.parse(destination).registry
     target = target_place(destination, settings) if hosted else local_place(destination, settings)
     return copy_content(
         origin.target,
-        origin.name,
+        origin.resolve(),
         target.target,
         target.require_tag(),
         referrers=referrers,

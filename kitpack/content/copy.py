@@ -30,24 +30,24 @@ MAX_BYTES = 256 << 20
 
 def copy(
     source: Source,
-    reference: str,
+    wanted: str | Descriptor,
     target: Target,
-    target_reference: str = "",
+    tag: str = "",
     *,
     referrers: bool = False,
     force: bool = False,
     jobs: int = 4,
     on_event: OnEvent = ignore,
 ) -> Descriptor:
-    """Copy what a reference names, with everything under it.
+    """Copy a manifest with everything under it.
 
     Content that the target has is not sent again, so a repeated or interrupted copy goes on where it was.
 
     Args:
         source: Where it is.
-        reference: Its tag or digest there.
+        wanted: Its tag or digest there, or what that was resolved to already.
         target: Where it should be.
-        target_reference: The tag to give it there, last of all; empty for none.
+        tag: The tag to give it there, last of all; empty for none.
         referrers: Whether what refers to it (signatures, reports) comes along.
         force: Whether a tag that names other content may be moved.
         jobs: Blobs moved at the same time.
@@ -57,19 +57,19 @@ def copy(
         The descriptor of the manifest.
 
     Raises:
-        NotFoundError: When the reference, or something under it, is not at the source.
+        NotFoundError: When it, or something under it, is not at the source.
         TagExistsError: When the tag names other content and ``force`` is not set; nothing was moved then.
         IntegrityError: When the source delivers other bytes than their digest promises.
     """
-    root = source.resolve(reference)
+    root = source.resolve(wanted) if isinstance(wanted, str) else wanted
     with leased(source, target):
-        if target_reference and not force:
-            refuse_moving_tag(target, target_reference, root.digest)
+        if tag and not force:
+            refuse_moving_tag(target, tag, root.digest)
         _copy_graphs(source, _roots(source, root, referrers=referrers), target, jobs, on_event)
-        if target_reference:
+        if tag:
             if not force:  # again: the bytes may have taken hours
-                refuse_moving_tag(target, target_reference, root.digest)
-            target.tag(root, target_reference)
+                refuse_moving_tag(target, tag, root.digest)
+            target.tag(root, tag)
     return root
 
 
