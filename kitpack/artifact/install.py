@@ -12,6 +12,7 @@ Until the record is in its place nothing counts as done: :func:`move_back` puts 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from kitpack.artifact.installed import RECORD_NAME
 from kitpack.content.store.durable import write_whole
-from kitpack.oci.jsontext import Json, encode, parse_object
+from kitpack.oci.jsontext import Json, JsonObject, encode, parse_object
 
 __all__ = ["TREE", "files_below", "folders_above", "is_moving", "move_back", "move_in"]
 
@@ -50,20 +51,11 @@ def move_in(folder: Path, staging: Path, paths: Sequence[str], remove: Sequence[
 
 
 def move_back(folder: Path, staging: Path) -> None:
-    """Undo moves that did not come to their end; without such moves, nothing happens."""
-    if not is_moving(staging):
-        return
-    journal = parse_object((staging / _JOURNAL).read_bytes())
-    for path in map(str, _list(journal["paths"])):
-        if os.path.lexists(folder / path) and not os.path.lexists(staging / TREE / path):
-            _move(folder / path, staging / TREE / path)
-    _remove_empty(folder, map(str, _list(journal["made"])))
-    for path in list(files_below(staging / _DISPLACED)):
-        _move(staging / _DISPLACED / path, folder / path)
-    for path, mode in dict(_object(journal["modes"])).items():
-        if isinstance(mode, int):
-            (folder / path).chmod(mode)
-    (staging / _JOURNAL).unlink()
+    """Undo moves that did not come to their end, and forget those that did."""
+    if is_moving(staging):
+        _undo(folder, staging, parse_object((staging / _JOURNAL).read_bytes()))
+    shutil.rmtree(staging / _DISPLACED, ignore_errors=True)
+    (staging / _JOURNAL).unlink(missing_ok=True)
 
 
 def is_moving(staging: Path) -> bool:
@@ -83,10 +75,22 @@ def files_below(top: Path) -> Iterator[str]:
             yield (Path(above) / name).relative_to(top).as_posix()
 
 
-def _journal(folder: Path, paths: Sequence[str], modes: Mapping[str, int]) -> dict[str, Json]:
+def _journal(folder: Path, paths: Sequence[str], modes: Mapping[str, int]) -> JsonObject:
     made = [path for path in folders_above(paths) if not (folder / path).is_dir()]
     now: dict[str, Json] = {path: stat.S_IMODE((folder / path).lstat().st_mode) for path in modes}
     return {"paths": list[Json](paths), "made": list[Json](made), "modes": now}
+
+
+def _undo(folder: Path, staging: Path, journal: JsonObject) -> None:
+    for path in map(str, _list(journal["paths"])):
+        if os.path.lexists(folder / path) and not os.path.lexists(staging / TREE / path):
+            _move(folder / path, staging / TREE / path)
+    _remove_empty(folder, map(str, _list(journal["made"])))
+    for path in list(files_below(staging / _DISPLACED)):
+        _move(staging / _DISPLACED / path, folder / path)
+    for path, mode in _object(journal["modes"]).items():
+        if isinstance(mode, int):
+            (folder / path).chmod(mode)
 
 
 def _move_all(
@@ -123,5 +127,5 @@ def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
-def _object(value: Json) -> dict[str, Json]:
+def _object(value: Json) -> JsonObject:
     return value if isinstance(value, dict) else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ class InstalledFile:
         mode: Its permission bits.
         role: Its role in the bundle.
         archive: The digest of the archive it came out of; empty when it is a layer of its own.
+        origin: The bundle it belongs to, as the user called it.
         stamp: Modification time in nanoseconds and inode: unchanged stamps need no hashing.
     """
 
@@ -39,6 +41,7 @@ class InstalledFile:
     mode: int
     role: str
     archive: str = ""
+    origin: str = ""
     stamp: tuple[int, int] = (0, 0)
 
     def stamped(self, location: Path) -> InstalledFile:
@@ -93,6 +96,15 @@ class Installed:
     def without(self, paths: Collection[str]) -> Installed:
         """The record without some of the files."""
         return replace(self, files={path: file for path, file in self.files.items() if path not in paths})
+
+    def unstamped(self) -> Installed:
+        """The record for somebody who trusts no stamp: every file has to be read again."""
+        return replace(self, files={path: replace(file, stamp=(0, 0)) for path, file in self.files.items()})
+
+    @property
+    def origins(self) -> Counter[str]:
+        """How many files there are of each bundle: of several, when parts of one were unpacked over another."""
+        return Counter(file.origin for file in self.files.values())
 
     def with_stamp(self, path: str, file: InstalledFile) -> InstalledFile:
         """The file with the stamp of this record, when the record has the same content under that path."""
@@ -185,6 +197,7 @@ def _file(value: Json) -> InstalledFile:
         mode=_number(one["mode"]) & 0o777,
         role=str(one["role"]),
         archive=str(one["archive"]),
+        origin=str(one["origin"]),
         stamp=(_number(stamp[0]), _number(stamp[1])),
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from kitpack.artifact.files import SourceFile, walk_files
 from kitpack.artifact.paths import check_tree, printable, safe_path
 from kitpack.errors import PackError
+from kitpack.kitfile.classify import is_secret
 from kitpack.kitfile.ignore import IgnoreRules
 from kitpack.kitfile.model import Entry, Kitfile
 
@@ -76,13 +77,14 @@ def plan_layers(
         follow_symlinks: See :func:`kitpack.artifact.files.walk_files`.
 
     Raises:
-        PackError: When an entry has no files, or a file cannot be packed.
+        PackError: When an entry has no files, a file cannot be packed, or an entry sweeps up what looks like a secret.
         UnsafePathError: When two paths cannot stand side by side on every machine.
     """
     found = [
         _Owned(entry, _owned_files(entry, kitfile, folder, ignored, follow_symlinks=follow_symlinks))
         for entry in kitfile.entries
     ]
+    _refuse_secrets(found)
     check_tree([safe_path(kitfile.path), *(file.path for one in found for file in one.files)])
     archived = _choose_archives(found)
     return [layer for one in found for layer in _layers(one, archived=one.entry.path in archived)]
@@ -117,6 +119,17 @@ def _owned_files(
         )
     paths = {other.path for other in kitfile.entries}
     return [file for file in found if not _is_kitfile(file, kitfile) and _owner(file.path, paths) == entry.path]
+
+
+def _refuse_secrets(found: Sequence[_Owned]) -> None:
+    """A bundle is read by many and never forgotten, so a key gets into it only when its very name is in the Kitfile."""
+    swept = [file.path for one in found for file in one.files if file.path != one.entry.path and is_secret(file.path)]
+    if swept:
+        shown = ", ".join(map(printable, swept[:5])) + (f" and {len(swept) - 5} more" if len(swept) > 5 else "")
+        raise PackError(
+            f"by their names, these files hold secrets: {shown}",
+            hint="list them in .kitignore; to pack one all the same, name it in the Kitfile",
+        )
 
 
 def _is_kitfile(file: SourceFile, kitfile: Kitfile) -> bool:

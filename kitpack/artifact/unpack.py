@@ -12,7 +12,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from kitpack.artifact.install import TREE, is_moving, move_back, move_in
 from kitpack.artifact.installed import Installed, InstalledFile, hash_file, is_unchanged
 from kitpack.artifact.paths import MAX_DEPTH, Tree, check_tree, shown
 from kitpack.artifact.select import EVERYTHING, Selection
-from kitpack.content.copy import leased
+from kitpack.content.copy import blaming, leased
 from kitpack.content.events import Counted, Event, OnEvent, ignore
 from kitpack.content.sidebyside import side_by_side
 from kitpack.content.store.durable import make_folders, sync_folder
@@ -94,6 +94,8 @@ def unpack(
     with leased(bundle.source), _staging(folder) as staging:
         move_back(folder, staging)
         before = Installed.load(folder) or Installed()
+        if overwrite:  # whoever says so may know of damage that no stamp shows
+            before = before.unstamped()
         kept = _in_place(folder, before, layers, only)
         refuse_obstacles(folder, plain, _leaving(before, plain, only))  # before hours are spent on fetching
         if not overwrite:
@@ -105,13 +107,9 @@ def unpack(
         refuse_obstacles(folder, new, gone)
         if not overwrite:
             refuse_changes(folder, before, {**staged, **gone})
-        record = Installed(
-            reference=reference,
-            digest=str(bundle.descriptor.digest),
-            files={**before.files, **_stamped(folder, kept), **_stamped(staging / TREE, staged)},
-            archives={**before.archives, **_whole_archives(layers, new, only)},
-        )
-        record.without(gone).save(staging / TREE, staging)
+        settled = {**_stamped(folder, kept), **_stamped(staging / TREE, staged)}
+        archives = {**before.archives, **_whole_archives(layers, new, only)}
+        _record(bundle, reference, before.without(gone), settled, archives).save(staging / TREE, staging)
         _install(folder, staging, sorted(staged), sorted(gone), kept)
     return Unpacked(written=tuple(sorted(staged)), kept=tuple(sorted(kept)), removed=tuple(sorted(gone)))
 
@@ -244,7 +242,8 @@ def _admit(names: Tree, path: str) -> None:
 def _fetch(bundle: Bundle, staging: Path, layer: Layer, on_event: OnEvent) -> None:
     open_at = Counted(partial(bundle.source.fetch, layer.descriptor), layer.path, layer.descriptor.size, on_event)
     if not is_stored(blob_path(staging, layer.descriptor.digest), layer.descriptor.size):
-        store_blob(staging, layer.descriptor, open_at)
+        with blaming(layer.path):
+            store_blob(staging, layer.descriptor, open_at)
     on_event(Event(kind="finished" if open_at.opened else "skipped", name=layer.path, size=layer.descriptor.size))
 
 
@@ -264,7 +263,7 @@ def _extract(
     whole = only.covers(layer.role, layer.path)
     descriptor = layer.descriptor
     open_at = Counted(partial(bundle.source.fetch, descriptor), layer.path, descriptor.size, on_event)
-    with open_at(0) as raw, VerifyingStream(raw, descriptor) as proven:
+    with blaming(layer.path), open_at(0) as raw, VerifyingStream(raw, descriptor) as proven:
         for member in read_layer(proven, layer):
             if member.is_file and (whole or only.covers(layer.role, member.path)):
                 _admit(names, member.path)
@@ -304,3 +303,15 @@ def _mode(location: Path) -> int:
 
 def _stamped(folder: Path, files: Mapping[str, InstalledFile]) -> dict[str, InstalledFile]:
     return {path: file.stamped(folder / path) for path, file in files.items()}
+
+
+def _record(
+    bundle: Bundle,
+    reference: str,
+    before: Installed,
+    new: Mapping[str, InstalledFile],
+    archives: Mapping[str, int],
+) -> Installed:
+    digest = str(bundle.descriptor.digest)
+    ours = {path: replace(file, origin=reference or digest) for path, file in new.items()}
+    return Installed(reference=reference, digest=digest, files={**before.files, **ours}, archives=archives)

@@ -20,7 +20,7 @@ from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import Manifest
 from kitpack.oci.mediatypes import ANNOTATION_FILEPATH, ANNOTATION_TITLE
 
-__all__ = ["copy", "leased", "refuse_moving_tag"]
+__all__ = ["blaming", "copy", "leased", "refuse_moving_tag"]
 
 MAX_DEPTH = 8
 MAX_NODES = 100_000
@@ -100,6 +100,25 @@ def leased(*places: object) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def blaming(name: str) -> Iterator[None]:
+    """Say of which piece a failure to bring it speaks: a digest tells a person nothing.
+
+    Raises:
+        NotFoundError, IntegrityError: What was raised inside, in better words.
+    """
+    try:
+        yield
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"{name} is part of the bundle, but the source has lost it: {error.message}",
+            hint="take the bundle from another place, or pack it again",
+        ) from None
+    except IntegrityError as error:
+        hint = error.hint or "the source is damaged: `kitpack verify` examines the local store"
+        raise IntegrityError(f"{name}: {error.message}", hint=hint) from None
+
+
 @dataclass(slots=True)
 class _Graph:
     """What hangs under some roots: blobs in any order, manifests with children before parents."""
@@ -169,7 +188,8 @@ def _copy_blob(source: Source, target: Target, blob: Descriptor, on_event: OnEve
         on_event(Event(kind="mounted", name=name, size=blob.size))
         return
     open_at = Counted(partial(source.fetch, blob), name, blob.size, on_event)
-    target.push(blob, open_at)
+    with blaming(name):
+        target.push(blob, open_at)
     on_event(Event(kind="finished" if open_at.opened else "skipped", name=name, size=blob.size))
 
 

@@ -56,7 +56,8 @@ class Counted:
         try:
             if not self.opened:
                 self.opened = True
-                self._on_event(Event(kind="started", name=self._name, size=self._size))
+                self._position = offset  # what an earlier process fetched does not move now
+                self._on_event(Event(kind="started", name=self._name, size=self._size - offset))
             self._move_to(offset)
         except BaseException:  # whoever listens may want all of this to end
             stream.close()

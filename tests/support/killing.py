@@ -4,15 +4,16 @@
 
     python -m tests.support.killing STORY FOLDER [ARGUMENT...]
 
-The program forks a child for every step a command takes (making, writing, renaming, removing a file or folder), kills it
-just before that step, looks at what it left, and lets a second child finish the work. It prints a line for each step,
-and in it every fault it found. It has no threads of its own, so it may fork where a test run may not.
+The program forks children, kills each just before a step of its own (making, writing, renaming, removing a file or
+folder), looks at what it left, and lets a second child finish the work. It prints a line for each step, and in it every
+fault it found. It has no threads of its own, so it may fork where a test run may not.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def _unpack(folder: Path, new: str, old: str, state: str) -> None:
     """
     store = folder / "store"
     versions = {new: snapshot(folder / "new"), old: snapshot(folder / "old")}
-    for step in range(_MOST):
+    for step in _steps(2):
         target = folder / "targets" / str(step)
         target.parent.mkdir(exist_ok=True)
         if state == "old":
@@ -110,8 +111,16 @@ def _half_done(target: Path, versions: dict[str, dict[str, tuple[str, int, bytes
 
 
 def _stores(folder: Path) -> Iterator[tuple[int, Path]]:
-    for step in range(_MOST):
+    for step in _steps(5):
         yield step, folder / str(step)
+
+
+def _steps(stride: int) -> Iterator[int]:
+    """The first steps, and of the others some, the same in every run."""
+    chance, step = random.Random(20260515), 0
+    while step < _MOST:
+        yield step
+        step += 1 if step < 10 else chance.randint(1, stride)
 
 
 def _told(step: int, code: int, faults: list[str]) -> bool:

@@ -66,7 +66,15 @@ GOOD = {
     "reference": "bot:1",
     "digest": str(Digest.of_bytes(b"")),
     "files": {
-        "a": {"digest": FILE.digest, "size": 3, "mode": 420, "role": "code", "archive": "", "stamp": [1, 2]},
+        "a": {
+            "digest": FILE.digest,
+            "size": 3,
+            "mode": 420,
+            "role": "code",
+            "archive": "",
+            "origin": "",
+            "stamp": [1, 2],
+        },
     },
     "archives": {"sha256:x": 1},
 }

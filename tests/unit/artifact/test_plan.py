@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,17 @@ PROMPTS = [
 def test_prompts_among_code_are_known_by_their_names(tmp_path: Path, path: str, *, is_prompt: bool) -> None:
     write_files(tmp_path, {path: b""}, f"code: [{{path: {path}}}]\n")
     assert [one.role for one in plan(tmp_path)] == ["prompt" if is_prompt else "code"]
+
+
+@pytest.mark.parametrize("name", [".env", "src/id_rsa", "deploy/server.key"])
+def test_a_secret_is_not_swept_up(tmp_path: Path, name: str) -> None:
+    write_files(tmp_path, {"app.py": b"1", name: b"secret"}, "code: [{path: .}]\n")
+    with pytest.raises(PackError, match=re.escape(name)):
+        plan(tmp_path)
+    (tmp_path / ".kitignore").write_text(name)
+    assert [one.path for one in plan(tmp_path)] == ["app.py"]
+
+
+def test_a_secret_whose_name_is_in_the_kitfile_is_packed(tmp_path: Path) -> None:
+    write_files(tmp_path, {".env": b"A=1"}, "configs: [{path: .env}]\n")
+    assert [one.path for one in plan(tmp_path)] == [".env"]
