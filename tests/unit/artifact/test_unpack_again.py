@@ -13,6 +13,7 @@ import pytest
 
 from kitpack.artifact.bundle import Bundle
 from kitpack.artifact.installed import RECORD_NAME, Installed, find_drift
+from kitpack.artifact.select import Selection
 from kitpack.artifact.unpack import Unpacked, unpack
 from kitpack.content.events import Event
 from kitpack.content.memory import Memory
@@ -198,3 +199,28 @@ def test_a_record_keeps_what_matters(old: Bundle, target: Path) -> None:
     assert record.files["data/0/000.txt"].archive
     assert sum(record.archives.values()) == len(CROWD)
     assert replace(record, files={}).without(()).reference == "bot:1"
+
+
+def test_damage_that_no_stamp_shows_is_mended_when_asked(old: Bundle, target: Path) -> None:
+    unpack(old, target)
+    weights = target / "model/w.gguf"
+    before, good = weights.stat(), weights.read_bytes()
+    with weights.open("r+b") as file:
+        file.write(b"XXXX")
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert "model/w.gguf" in unpack(old, target).kept
+    assert unpack(old, target, overwrite=True).written == ("model/w.gguf",)
+    assert weights.read_bytes() == good
+
+
+def test_the_record_tells_which_bundle_each_file_belongs_to(old: Bundle, new: Bundle, target: Path) -> None:
+    unpack(old, target, reference="bot:1")
+    unpack(new, target, reference="bot:2", only=Selection.parse(["prompts"]))
+    installed = Installed.load(target)
+    assert installed is not None
+    assert {file.origin for path, file in installed.files.items() if path.startswith("prompts/")} == {"bot:2"}
+    assert set(installed.origins) == {"bot:1", "bot:2"}
+    unpack(new, target, reference="bot:2")
+    installed = Installed.load(target)
+    assert installed is not None
+    assert set(installed.origins) == {"bot:2"}

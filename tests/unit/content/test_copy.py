@@ -422,3 +422,22 @@ def test_copying_onto_itself_changes_nothing(make: Callable[[], Memory]) -> None
     root = push_artifact(place, FILES, "v1")
     assert copy(place, "v1", place, "v1") == root
     _assert_whole(place, "v1")
+
+
+class Lossy(Memory):
+    """A source that has lost one blob, though a manifest names it."""
+
+    lost: Digest | None = None
+
+    def fetch(self, descriptor: Descriptor, offset: int = 0) -> BinaryIO:
+        if descriptor.digest == self.lost:
+            raise NotFoundError("it is gone")
+        return super().fetch(descriptor, offset)
+
+
+def test_a_missing_blob_is_named_by_its_path() -> None:
+    source = Lossy()
+    push_artifact(source, {"model/w.gguf": b"weights"}, "1")
+    source.lost = Digest.of_bytes(b"weights")
+    with pytest.raises(NotFoundError, match=r"^model/w\.gguf is part of the bundle, but .* it is gone"):
+        copy(source, "1", Memory(), "1")
