@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kitpack.artifact.bundle import Bundle
 from kitpack.artifact.interop import choose_readers, lint
-from kitpack.content.store.audit import Progress, audit
+from kitpack.content.store.audit import Finding, Progress, audit
+from kitpack.content.store.folder import MARKER
 from kitpack.content.store.layout import Layout
 from kitpack.errors import (
     InvalidReferenceError,
@@ -20,12 +24,47 @@ from kitpack.errors import (
     UnsafePathError,
     UsageError,
 )
-from kitpack.oci.reference import LAYOUT_SCHEME
+from kitpack.oci.descriptor import Descriptor
+from kitpack.oci.reference import LAYOUT_SCHEME, is_path
 from kitpack.places import Place, find, store_of
 from kitpack.settings import Settings
 from kitpack.verbs import is_folder, load_folder
 
-__all__ = ["check", "verify"]
+if TYPE_CHECKING:
+    from kitpack.content.store.repair import Moved
+
+__all__ = ["Examined", "Fault", "check", "examine", "repair", "verify"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something that is not what it was.
+
+    Attributes:
+        kind: ``damaged``, ``missing``, or ``modified`` when somebody may have wanted it so.
+        text: What, where, and what to do about it.
+    """
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What an examination has shown.
+
+    Attributes:
+        praise: What is proven when there are no faults, as a sentence.
+        faults: What was found.
+        hints: What to do about all of it.
+    """
+
+    praise: str
+    faults: tuple[Fault, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 def check(
@@ -61,7 +100,7 @@ def check(
         raise UsageError(f"{what} is not a folder; other tools are thought of before packing", hint="kitpack check DIR")
     place = _found(str(what), settings or Settings.from_env(), local=local)
     bundle = Bundle(place.target, place.resolve())
-    return [Issue(path=str(what), message=fault) for fault in _bundle_faults(bundle)]
+    return [Issue(path=str(what), message=str(fault)) for fault in _bundle_faults(bundle)]
 
 
 def verify(
@@ -71,11 +110,10 @@ def verify(
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> list[str]:
-    """Find everything that is missing or damaged.
+    """Find everything that is missing, damaged or modified.
 
     Args:
-        what: A reference, an unpacked folder, a layout (``oci:DIR``), or nothing for the whole local store. Local bytes
-            are all read again; a registry is only asked whether it has them.
+        what: As in :func:`examine`.
         local: Whether to look for a reference in the local store only.
         settings: The surroundings.
         progress: Told how many bytes of how many in a store are proven, from several threads.
@@ -86,17 +124,79 @@ def verify(
     Raises:
         NotFoundError: When there is no such thing at all.
     """
+    return [str(fault) for fault in examine(what, local=local, settings=settings, progress=progress).faults]
+
+
+def examine(
+    what: str | PathLike[str] = "",
+    *,
+    local: bool = False,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Examined:
+    """Find everything that is missing, damaged or modified, and say how much that proves.
+
+    Args:
+        what: A reference, an unpacked folder, a layout (``oci:DIR`` or its folder), or nothing for the whole local
+            store. Local bytes are all read again; a registry is only asked whether it has them.
+        local: Whether to look for a reference in the local store only.
+        settings: The surroundings.
+        progress: Told how many bytes of how many in a store are proven, from several threads.
+
+    Raises:
+        NotFoundError: When there is no such thing at all.
+    """
     settings = settings or Settings.from_env()
     text = str(what)
     if not text or (text.startswith(LAYOUT_SCHEME) and Path(text.removeprefix(LAYOUT_SCHEME)).is_dir()):
-        return [str(finding) for finding in audit(store_of(text, settings), progress=progress)]
+        return _audited(store_of(text, settings), text or "the local store", progress=progress)
     if is_folder(what):
-        return _drift(Path(what))
+        folder = Path(what)
+        return _audited(Layout(folder), text, progress=progress) if (folder / MARKER).is_file() else _drift(folder)
     place = _found(text, settings, local=local)
     descriptor = place.resolve()
     if isinstance(place.target, Layout):
-        return [str(finding) for finding in audit(place.target, descriptor, progress=progress)]
-    return list(_bundle_faults(Bundle(place.target, descriptor)))
+        return _audited(place.target, text, descriptor, progress=progress)
+    bundle = Bundle(place.target, descriptor)
+    return Examined(
+        praise=f"every layer of {text} is there (a registry's bytes are not read; `kitpack pull` proves them)",
+        faults=tuple(_bundle_faults(bundle)),
+    )
+
+
+def repair(
+    what: str = "", *, settings: Settings | None = None, progress: Progress | None = None
+) -> tuple[list[Moved], list[str]]:
+    """Move everything that is damaged out of the way, so that the next pull, copy or pack brings it anew.
+
+    Args:
+        what: A layout (``oci:DIR``), or nothing for the local store.
+        settings: The surroundings.
+        progress: As in :func:`examine`.
+
+    Returns:
+        What was moved away, and all faults that were found before.
+
+    Raises:
+        UsageError: When it is something else.
+        NotFoundError: When there is no such layout.
+        StoreError: When it is in use.
+    """
+    from kitpack.content.store.repair import quarantine
+
+    layout = store_of(what, settings or Settings.from_env())
+    findings = list(audit(layout, progress=progress))
+    suspects = [one.digest for one in findings if one.digest and not one.missing]
+    return quarantine(layout, suspects), [str(_fault(one)) for one in findings]
+
+
+def _audited(layout: Layout, name: str, descriptor: Descriptor | None = None, *, progress: Progress | None) -> Examined:
+    findings = audit(layout, descriptor, progress=progress)
+    return Examined(praise=f"{name} is intact", faults=tuple(map(_fault, findings)))
+
+
+def _fault(finding: Finding) -> Fault:
+    return Fault(kind="missing" if finding.missing else "damaged", text=str(finding))
 
 
 def _found(text: str, settings: Settings, *, local: bool) -> Place:
@@ -104,6 +204,10 @@ def _found(text: str, settings: Settings, *, local: bool) -> Place:
     try:
         return find(text, settings, local=local)
     except InvalidReferenceError as error:
+        if is_path(text) and not Path(text).exists():
+            raise InvalidReferenceError(
+                f"there is no folder {text}", hint="name a folder that exists, or a bundle: NAME:TAG"
+            ) from None
         raise InvalidReferenceError(f"there is no folder {text}, and {error.message}", hint=error.hint) from None
 
 
@@ -127,29 +231,46 @@ def _check_folder(
     return lint(planned, readers, kitfile=str(folder / declared.path))
 
 
-def _bundle_faults(bundle: Bundle) -> Iterator[str]:
+def _bundle_faults(bundle: Bundle) -> Iterator[Fault]:
     try:
         unnamed = len(bundle.manifest.layers) - len(bundle.layers)
     except KitpackError as error:
-        yield error.message
+        yield Fault(kind="damaged", text=error.message)
     else:
         if unnamed:
-            yield f"{unnamed} layers have no path, so they cannot be unpacked"
+            layers = "1 layer has" if unnamed == 1 else f"{unnamed} layers have"
+            yield Fault(kind="damaged", text=f"{layers} no path, and cannot be unpacked")
     for child in bundle.manifest.successors:
         try:
             there = bundle.source.exists(child)
         except KitpackError as error:
-            yield error.message
+            yield Fault(kind="damaged", text=error.message)
         else:
             if not there:
-                yield f"{child.digest} ({child.media_type}, {child.size} bytes) is missing"
+                yield Fault(kind="missing", text=f"{child.digest} ({child.media_type}, {child.size} bytes)")
 
 
-def _drift(folder: Path) -> list[str]:
+def _drift(folder: Path) -> Examined:
     from kitpack.artifact.installed import Installed, find_drift
 
     installed = Installed.load(folder)
     if installed is None:
         raise NotFoundError(f"nothing was unpacked into {folder} by kitpack", hint=f"kitpack unpack REF -o {folder}")
-    found = find_drift(folder, installed)
-    return [f"{one.path}: {one.problem} (unpacked from {installed.reference or installed.digest})" for one in found]
+    name = installed.reference or installed.digest
+    origins, faults = dict[str, None](), []
+    for one in find_drift(folder, installed):
+        origin = installed.files[one.path].origin or name
+        origins[origin] = None
+        kind, more = _DRIFTS.get(one.problem, ("modified", f", {one.problem}"))
+        faults.append(Fault(kind=kind, text=f"{one.path}{more} (unpacked from {origin})"))
+    return Examined(
+        praise=f"{folder} is intact\nit holds {name}",
+        faults=tuple(faults),
+        hints=tuple(
+            f"`kitpack unpack {origin} -o {shlex.quote(str(folder))} --overwrite` restores it" for origin in origins
+        ),
+    )
+
+
+_DRIFTS = {"missing": ("missing", ""), "changed": ("modified", ""), "mode": ("modified", ", whether it is executable")}
+"""How the ways to differ are told."""

@@ -21,8 +21,8 @@ from kitpack.content.store.layout import Layout
 from kitpack.content.target import Deletes, ListsTags, fetch_manifest
 from kitpack.errors import KitpackError, NotFoundError, UnsupportedError, UsageError
 from kitpack.oci.descriptor import Descriptor
-from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference, is_tag
-from kitpack.places import Place, at_home, find, local_place, local_store, remote_place, remote_repository
+from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference, is_tag, looks_like_host
+from kitpack.places import Place, at_home, find, hosted_place, local_place, local_store, remote_repository
 from kitpack.settings import Settings
 
 __all__ = ["Listed", "list_bundles", "name_beside", "remove", "tag"]
@@ -117,6 +117,10 @@ def list_bundles(repository: str = "", *, local: bool = False, settings: Setting
     if not repository:
         return list(_listed(store, "")) if settings.home.exists() else []
     parsed = Reference.parse_repository(repository)
+    if looks_like_host(repository) and parsed.tag:
+        raise UsageError(
+            f"{repository} is a registry, not a repository in it", hint=f"kitpack list {repository}/NAME lists its tags"
+        )
     if parsed.selector:
         raise UsageError(f"{repository} names one bundle", hint=f"kitpack list {parsed.name}")
     if parsed.registry and not local:
@@ -162,7 +166,7 @@ def _tag_in(reference: str, name: str, settings: Settings) -> str:
 def _named_place(reference: str, settings: Settings, *, local: bool) -> Place:
     """Where a name can be removed."""
     inside = local or reference.startswith(LAYOUT_SCHEME) or not Reference.parse(reference).registry
-    place = local_place(reference, settings) if inside else remote_place(reference, settings)
+    place = local_place(reference, settings) if inside else hosted_place(reference, settings)
     if place.tag:
         return place
     if isinstance(place.target, Layout) and reference in place.target.tags():  # pulled by its digest
@@ -177,9 +181,10 @@ def _unknown_name(name: str, store: Layout) -> NotFoundError:
 
     names = {tag.rpartition(":")[0] for tag in store.tags()} if store.path.exists() else set()
     near = nearest_name(name, names)
+    other = f"if it is a registry: kitpack list {name}/NAME" if looks_like_host(name) else ""
     return NotFoundError(
         f"there is no bundle called {name} in the local store, {store.path}",
-        hint=f"did you mean {near}?" if near else "`kitpack list` shows all there are",
+        hint=f"did you mean {near}?" if near else other or "`kitpack list` shows all there are",
     )
 
 

@@ -6,20 +6,29 @@ what the store lacks is found there, and what is pushed goes there.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kitpack.content.store.layout import Layout
 from kitpack.content.target import ListsTags, Source, Target
-from kitpack.errors import IntegrityError, KitpackError, NotFoundError, UsageError
+from kitpack.errors import (
+    IntegrityError,
+    InvalidReferenceError,
+    KitpackError,
+    NotFoundError,
+    UnreachableError,
+    UsageError,
+)
 from kitpack.oci.descriptor import Descriptor
-from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference
+from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference, looks_like_host, path_error
 from kitpack.settings import Settings
 
 __all__ = [
     "Place",
     "at_home",
     "find",
+    "hosted_place",
     "local_place",
     "local_store",
     "registry_of",
@@ -41,6 +50,7 @@ class Place:
             references.
         label: What to call it in front of the user.
         before: Where it was looked for before, in vain.
+        kept: Where the very same name is looked for when the registry does not help, to tell the user.
     """
 
     target: Target
@@ -48,6 +58,7 @@ class Place:
     tag: str
     label: str
     before: Place | None = None
+    kept: Place | None = None
 
     def resolve(self) -> Descriptor:
         """Find the manifest.
@@ -55,12 +66,17 @@ class Place:
         Raises:
             NotFoundError: When it is not there, naming what is.
             IntegrityError: When tag and digest were both given and name different content.
+            UnreachableError: When the registry does not answer.
         """
         try:
             found = self.target.resolve(self.name)
             tagged = self.target.resolve(self.tag) if self.tag not in ("", self.name) else found
         except NotFoundError as error:
             raise self._absent(error) from None
+        except UnreachableError as error:
+            near = self.before.nearest() if self.before else ""
+            meant = f"did you mean {near}, in the local store? if not, {error.hint}" if near else error.hint
+            raise UnreachableError(error.message, hint=self._kept_hint() or meant) from None
         if tagged.digest != found.digest:
             raise IntegrityError(
                 f"{self.label}: the tag {self.tag!r} names {tagged.digest}, not the digest that was given",
@@ -86,7 +102,17 @@ class Place:
         if isinstance(self.target, Layout):
             return not_in_layout(self.target, self.label, self.name, error)
         near = self.before.nearest() if self.before else ""
-        return not_in_repository(self.target, Reference.parse(self.label), near)
+        absent = not_in_repository(self.target, Reference.parse(self.label), near)
+        return NotFoundError(absent.message, hint=self._kept_hint() or absent.hint)
+
+    def _kept_hint(self) -> str:
+        """What to do when the local store has what was asked for."""
+        try:
+            if self.kept is None or not _is_there(self.kept.target, self.kept.name):
+                return ""
+        except (KitpackError, OSError):  # what is wrong with the local store was not asked
+            return ""
+        return f"the local store has {self.label}: add --local to use that, or send it with `kitpack push {self.label}`"
 
     def nearest(self) -> str:
         """The name here that comes nearest, or an empty string."""
@@ -104,7 +130,16 @@ def local_store(settings: Settings) -> Layout:
 
 
 def store_of(text: str, settings: Settings) -> Layout:
-    """The local store, or the layout that ``oci:DIR`` names."""
+    """The local store, or the layout that ``oci:DIR`` names.
+
+    Raises:
+        UsageError: When the text names something else.
+    """
+    if text and not text.startswith(LAYOUT_SCHEME):
+        raise UsageError(
+            f"{text} is not a layout",
+            hint="leave it out for the local store, or write oci:DIR; a registry keeps house by itself",
+        )
     return Layout(Path(LayoutReference.parse(text).path)) if text else local_store(settings)
 
 
@@ -128,7 +163,7 @@ def local_place(text: str, settings: Settings) -> Place:
     """
     if text.startswith(LAYOUT_SCHEME):
         return _layout_place(text)
-    reference = Reference.parse(text)
+    reference = _parsed(text)
     tag = str(replace(reference, digest=None)) if reference.tag else ""
     name = str(reference.digest) if reference.digest else tag
     return Place(target=local_store(settings), name=name, tag=tag, label=text)
@@ -141,7 +176,7 @@ def remote_place(text: str, settings: Settings) -> Place:
         InvalidReferenceError: When the text breaks the grammar.
         UsageError: When it has no host, and no registry is configured.
     """
-    reference = at_home(Reference.parse(text), settings)
+    reference = at_home(_parsed(text), settings)
     target = remote_repository(reference, settings)
     return Place(target=target, name=reference.selector, tag=reference.tag, label=str(reference))
 
@@ -164,12 +199,22 @@ def find(text: str, settings: Settings, *, local: bool = False) -> Place:
     """
     if local or text.startswith(LAYOUT_SCHEME):
         return local_place(text, settings)
-    if Reference.parse(text).registry:
-        return remote_place(text, settings)
+    if _parsed(text).registry:
+        return hosted_place(text, settings)
     place = local_place(text, settings)
     if settings.registry and not _is_there(place.target, place.name):
-        return replace(remote_place(text, settings), before=place)
+        return replace(hosted_place(text, settings), before=place)
     return place
+
+
+def hosted_place(text: str, settings: Settings) -> Place:
+    """A reference in a registry, for a user who may have meant the local store, where the same name can be.
+
+    Raises:
+        As :func:`remote_place`.
+    """
+    place = remote_place(text, settings)
+    return replace(place, kept=local_place(place.label, settings))
 
 
 def remote_repository(reference: Reference, settings: Settings) -> Target:
@@ -187,6 +232,10 @@ def at_home(reference: Reference, settings: Settings) -> Reference:
     """
     if reference.registry:
         return reference
+    if not settings.registry and looks_like_host(str(reference)):
+        raise UsageError(
+            f"{reference} is a registry, not a bundle in it", hint=f"name the bundle, too: {reference}/NAME:TAG"
+        )
     if not settings.registry:
         raise UsageError(
             f"{reference} names no registry, and none is configured",
@@ -201,6 +250,16 @@ def _layout_place(text: str) -> Place:
     if not reference.selector:
         raise UsageError(f"{text} names no bundle in the layout", hint=f"write {text}:TAG (`kitpack list {text}`)")
     return Place(target=Layout(Path(reference.path)), name=reference.selector, tag=reference.tag, label=text)
+
+
+def _parsed(text: str) -> Reference:
+    """A reference; a folder that exists is not one with something missing."""
+    try:
+        return Reference.parse(text)
+    except InvalidReferenceError:
+        if os.path.isdir(text):  # noqa: PTH112 - Path.is_dir() fails for names that no folder can have
+            raise path_error(text) from None
+        raise
 
 
 def _is_there(source: Source, name: str) -> bool:

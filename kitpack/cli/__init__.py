@@ -39,6 +39,32 @@ _COMMANDS = {
     "completion": ("access", "print a shell completion script"),
 }
 
+_MEANT = {
+    "build": "pack",
+    "create": "pack",
+    "download": "pull",
+    "export": "unpack",
+    "extract": "unpack",
+    "images": "list",
+    "info": "inspect",
+    "ls": "list",
+    "prune": "gc",
+    "publish": "push",
+    "rm": "remove",
+    "rmi": "remove",
+    "show": "inspect",
+    "untag": "remove",
+    "upload": "push",
+    "validate": "check",
+}
+"""What commands are called elsewhere."""
+
+_MISSING = {
+    "promote": "`kitpack tag REF production --force` moves a tag",
+    "rollback": "`kitpack tag REF production --force` moves a tag back; `kitpack unpack REF -o DIR` brings back files",
+}
+"""What there is no command for, and what to do instead."""
+
 
 class StoppedError(KitpackError):
     """Whoever runs the command wants it to end."""
@@ -66,10 +92,9 @@ class _Commands(click.Group):
             return super().resolve_command(ctx, args)
         from difflib import get_close_matches
 
-        near = get_close_matches(args[0], _COMMANDS, n=1)
-        raise UsageError(
-            f"there is no command {args[0]!r}", hint=f"did you mean `kitpack {near[0]}`?" if near else "kitpack --help"
-        )
+        near = [_MEANT[args[0]]] if args[0] in _MEANT else get_close_matches(args[0], _COMMANDS, n=1)
+        hint = _MISSING.get(args[0]) or (f"did you mean `kitpack {near[0]}`?" if near else "kitpack --help")
+        raise UsageError(f"there is no command {args[0]!r}", hint=hint)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -99,7 +124,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     except (click.ClickException, KitpackError, OSError) as error:
         from kitpack.cli.render import show_error
 
-        failure = _as_failure(error)
+        failure = _as_failure(error, arguments)
         show_error(failure, as_json="--json" in arguments)
         code = failure.exit_code
     sys.exit(code if isinstance(code, int) else 0)
@@ -116,11 +141,11 @@ def _leave_interrupted(*, as_json: bool) -> NoReturn:
     os._exit(StoppedError.exit_code)
 
 
-def _as_failure(error: click.ClickException | KitpackError | OSError) -> KitpackError:
+def _as_failure(error: click.ClickException | KitpackError | OSError, arguments: Sequence[str]) -> KitpackError:
     if isinstance(error, KitpackError):
         return error
     if isinstance(error, click.ClickException):
-        context = error.ctx if isinstance(error, click.UsageError) else None
-        return UsageError(error.format_message(), hint=f"{context.command_path if context else 'kitpack'} --help")
+        command = " ".join(["kitpack", *(word for word in arguments[:1] if word in _COMMANDS)])
+        return UsageError(error.format_message(), hint=f"{command} --help")
     place = f"{error.filename}: " if error.filename else ""
     return KitpackError(f"{place}{error.strerror or error}")

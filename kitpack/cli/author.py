@@ -8,8 +8,6 @@ import click
 
 from kitpack import verbs
 from kitpack.cli.options import (
-    FOLDER_OR_REFERENCE,
-    REFERENCE,
     force_option,
     json_option,
     kitfile_option,
@@ -21,16 +19,17 @@ from kitpack.cli.options import (
 )
 from kitpack.cli.progress import progress
 from kitpack.cli.render import camel_case, print_json, say, show_issues
+from kitpack.cli.types import FOLDER, FOLDER_OR_REFERENCE, NEW_REFERENCE, Words
 from kitpack.errors import UsageError
 from kitpack.settings import Settings
 
 __all__ = ["check_command", "init_command", "pack_command"]
 
-_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+_READERS = Words(("kit", "modctl", "docker"))
 
 
 @click.command("init")
-@click.argument("folder", metavar="[DIR]", default=".", type=_FOLDER)
+@click.argument("folder", metavar="[DIR]", default=".", type=FOLDER)
 @click.option("--name", help="The bundle's name; by default the folder's.")
 @click.option("--force", is_flag=True, help="Replace a Kitfile that is there.")
 @click.option("--stdout", is_flag=True, help="Print the draft instead of writing it.")
@@ -63,6 +62,7 @@ def init_command(folder: Path, name: str | None, *, force: bool, stdout: bool, a
     "--for",
     "readers",
     metavar="TOOL,...",
+    type=_READERS,
     multiple=True,
     help="Warn about what kit, modctl or docker cannot read.",
 )
@@ -75,7 +75,7 @@ def init_command(folder: Path, name: str | None, *, force: bool, stdout: bool, a
 def check_command(
     what: str,
     *,
-    readers: tuple[str, ...],
+    readers: tuple[tuple[str, ...], ...],
     kitfile: Path | None,
     follow_symlinks: bool,
     local: bool,
@@ -96,7 +96,7 @@ def check_command(
 
     issues = check(
         what,
-        readers=[name for names in readers for name in names.split(",")],
+        readers=[name for names in readers for name in names],
         kitfile=kitfile,
         follow_symlinks=follow_symlinks,
         local=local,
@@ -114,8 +114,8 @@ def check_command(
 
 
 @click.command("pack")
-@click.argument("folder", metavar="[DIR]", default=".", type=_FOLDER)
-@click.option("-t", "--tag", metavar="REF", type=REFERENCE, help="What to call it: NAME:TAG, or oci:DIR:TAG.")
+@click.argument("folder", metavar="[DIR]", default=".", type=FOLDER)
+@click.option("-t", "--tag", metavar="REF", type=NEW_REFERENCE, help="What to call it: NAME:TAG, or oci:DIR:TAG.")
 @kitfile_option
 @symlinks_option
 @force_option
@@ -151,7 +151,7 @@ def pack_command(
             on_event=meter,
         )
     if as_json:
-        found = {"digest": str(packed.digest), "mediaType": packed.media_type, "size": packed.size}
+        found = {"digest": str(packed.digest), "mediaType": packed.media_type, "manifestSize": packed.size}
         print_json({"reference": tag, **found})
         return
     say(f"packed {tag or folder}", quiet=quiet)

@@ -6,16 +6,13 @@ import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import click
 
-from kitpack.errors import KitpackError
 from kitpack.settings import Settings
 
 __all__ = [
-    "FOLDER_OR_REFERENCE",
-    "REFERENCE",
     "force_option",
     "json_option",
     "kitfile_option",
@@ -26,9 +23,6 @@ __all__ = [
     "with_registry",
     "with_settings",
 ]
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 R = TypeVar("R")
 
@@ -47,42 +41,6 @@ kitfile_option = click.option(
 )
 referrers_option = click.option("--referrers", is_flag=True, help="Bring along what refers to it, such as signatures.")
 
-
-if TYPE_CHECKING:
-    _Text = click.ParamType[str]
-else:
-    _Text = click.ParamType  # generic in new versions of click alone
-
-
-class _ReferenceType(_Text):
-    """A reference; the shell completes the names in the local store, and folders where those are welcome."""
-
-    name = "reference"
-
-    def __init__(self, *, folders: bool = False) -> None:
-        self._folders = folders
-
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002
-        param: click.Parameter,  # noqa: ARG002
-        incomplete: str,
-    ) -> list[CompletionItem]:
-        """The names that begin with what was typed."""
-        from click.shell_completion import CompletionItem
-
-        from kitpack.content.store.layout import Layout
-
-        try:
-            names = sorted(Layout(Settings.from_env().home).tags())
-        except (KitpackError, OSError):  # a shell that waits for completions has no use for errors
-            names = []
-        found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
-        return [*found, CompletionItem(incomplete, type="dir")] if self._folders else found
-
-
-REFERENCE = _ReferenceType()
-FOLDER_OR_REFERENCE = _ReferenceType(folders=True)
 
 _PEM = click.Path(path_type=Path, dir_okay=False, exists=True)
 

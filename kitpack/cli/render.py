@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "camel_case",
+    "count",
     "heading",
     "human_size",
     "print_json",
@@ -83,6 +84,11 @@ def human_size(size: int) -> str:
             break
         amount /= 1000
     return f"{amount:.0f} {unit}" if unit == "B" or amount >= 99.95 else f"{amount:.1f} {unit}"
+
+
+def count(number: int, thing: str) -> str:
+    """So many of a thing: ``1 layer``, ``2 layers``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def heading(text: str) -> None:

@@ -6,8 +6,6 @@ import click
 
 from kitpack import names
 from kitpack.cli.options import (
-    FOLDER_OR_REFERENCE,
-    REFERENCE,
     force_option,
     json_option,
     local_option,
@@ -16,7 +14,8 @@ from kitpack.cli.options import (
     with_settings,
 )
 from kitpack.cli.progress import proof
-from kitpack.cli.render import camel_case, human_size, print_json, safe_text, say
+from kitpack.cli.render import camel_case, count, human_size, print_json, safe_text, say
+from kitpack.cli.types import DURATION, FOLDER_OR_REFERENCE, REFERENCE
 from kitpack.settings import Settings
 
 __all__ = ["gc_command", "remove_command", "tag_command", "verify_command"]
@@ -72,20 +71,22 @@ def remove_command(references: tuple[str, ...], *, local: bool, as_json: bool, q
 
 
 @click.command("gc")
-@click.argument("layout", metavar="[oci:DIR]", default="")
+@click.argument("layout", metavar="[oci:DIR]", required=False, type=REFERENCE)
 @click.option(
     "--grace",
-    metavar="SECONDS",
-    type=click.IntRange(0),
-    default=600,
+    metavar="TIME",
+    type=DURATION,
+    default="10m",
     show_default=True,
-    help="Spare content that is newer, as somebody may be about to name it.",
+    help="Spare content that is newer, as somebody may be about to name it: seconds, or 10m, 2h, 7d.",
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be deleted.")
 @json_option
 @quiet_option
 @with_settings
-def gc_command(layout: str, *, grace: int, dry_run: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
+def gc_command(
+    layout: str | None, *, grace: int, dry_run: bool, as_json: bool, quiet: bool, settings: Settings
+) -> None:
     """Delete content of the local store, or of a layout, that nothing names any more.
 
     \b
@@ -94,47 +95,81 @@ def gc_command(layout: str, *, grace: int, dry_run: bool, as_json: bool, quiet: 
     from kitpack.content.store.collect import collect_garbage
     from kitpack.places import store_of
 
-    done = collect_garbage(store_of(layout, settings), grace=grace, dry_run=dry_run)
+    done = collect_garbage(store_of(layout or "", settings), grace=grace, dry_run=dry_run)
     if as_json:
         print_json({"dryRun": dry_run, **camel_case(done)})
         return
-    leftovers = f" and {_count(done.leftovers, 'unfinished file')}" if done.leftovers else ""
-    deleted = f"{_count(done.blobs, 'blob')}{leftovers} ({human_size(done.bytes)})"
-    kept = f"{_count(done.kept, 'blob')} ({human_size(done.kept_bytes)})"
+    leftovers = f" and {count(done.leftovers, 'unfinished file')}" if done.leftovers else ""
+    deleted = f"{count(done.blobs, 'blob')}{leftovers} ({human_size(done.bytes)})"
+    kept = f"{count(done.kept, 'blob')} ({human_size(done.kept_bytes)})"
     say(f"{'would delete' if dry_run else 'deleted'} {deleted}, kept {kept}", quiet=quiet)
+    if done.spared:
+        spared = "1 blob that nothing names was" if done.spared == 1 else f"{done.spared} blobs that nothing names were"
+        say(f"{spared} spared, newer than {_duration(grace)} (`--grace 0` takes it too)", quiet=quiet)
 
 
 @click.command("verify")
-@click.argument("what", metavar="[REF|DIR]", default="", type=FOLDER_OR_REFERENCE)
+@click.argument("what", metavar="[REF|DIR]", required=False, type=FOLDER_OR_REFERENCE)
+@click.option("--repair", is_flag=True, help="Move damaged content of a store away, to be brought anew.")
 @local_option
 @json_option
 @quiet_option
 @with_registry
-def verify_command(what: str, *, local: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
+def verify_command(
+    what: str | None, *, repair: bool, local: bool, as_json: bool, quiet: bool, settings: Settings
+) -> None:
     """Prove that everything is what it was: the local store, one bundle, or an unpacked folder.
 
     Without an argument every byte of the local store is read again. For a bundle in a registry, every layer is asked
-    for, but not downloaded. Ends with 6 when something is missing or damaged.
+    for, but not downloaded. Ends with 6 when something is missing, damaged or modified.
+
+    With --repair, what is damaged in the local store, or in a layout, is moved to its folder `damaged`; the next pull,
+    copy or pack brings it anew. Ends with 6 then, too, as it is not there yet.
 
     \b
       kitpack verify
       kitpack verify assistant:1.4.0
       kitpack verify /srv/assistant
+      kitpack verify --repair
     """
-    from kitpack.checks import verify
+    from kitpack.checks import examine
+
+    if repair:
+        _repair(what or "", as_json=as_json, quiet=quiet, settings=settings)
+        return
+    with proof("verifying", quiet=quiet or as_json) as on_proof:
+        found = examine(what or "", local=local, settings=settings, progress=on_proof)
+    if as_json:
+        print_json({"ok": not found.faults, "faults": [str(fault) for fault in found.faults]})
+    else:
+        for fault in found.faults:
+            click.echo(click.style(f"{fault.kind}: ", fg="red", bold=True) + safe_text(fault.text))
+        for hint in found.hints if found.faults else [found.praise]:
+            say(hint, quiet=quiet)
+    if found.faults:
+        raise click.exceptions.Exit(6)
+
+
+def _repair(what: str, *, as_json: bool, quiet: bool, settings: Settings) -> None:
+    from kitpack import checks
 
     with proof("verifying", quiet=quiet or as_json) as on_proof:
-        faults = verify(what, local=local, settings=settings, progress=on_proof)
+        moved, faults = checks.repair(what, settings=settings, progress=on_proof)
     if as_json:
-        print_json({"ok": not faults, "faults": faults})
+        places = [{"digest": str(one.digest), "path": str(one.path)} for one in moved]
+        print_json({"ok": not faults, "faults": faults, "moved": places})
     else:
         for fault in faults:
-            click.echo(click.style("damaged: ", fg="red", bold=True) + safe_text(fault))
-        if not faults:
-            say(f"{what or 'the local store'} is intact", quiet=quiet)
+            click.echo(safe_text(fault))
+        for one in moved:
+            click.echo(safe_text(f"moved: {one.digest} to {one.path}"))
+        hint = "pull or pack the bundles again" if moved else "nothing had to be moved"
+        say(hint if faults else f"{what or 'the local store'} is intact", quiet=quiet)
     if faults:
         raise click.exceptions.Exit(6)
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+def _duration(seconds: int) -> str:
+    """A time in the largest unit that leaves no rest."""
+    units = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+    return next(count(seconds // size, unit) for unit, size in units if not seconds % size)

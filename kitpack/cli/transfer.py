@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 
 from kitpack import verbs
 from kitpack.cli.options import (
-    FOLDER_OR_REFERENCE,
-    REFERENCE,
     force_option,
     json_option,
     kitfile_option,
@@ -21,15 +21,19 @@ from kitpack.cli.options import (
 )
 from kitpack.cli.progress import progress
 from kitpack.cli.render import human_size, print_json, say
+from kitpack.cli.types import FOLDER_OR_REFERENCE, NEW_FOLDER, NEW_REFERENCE, REFERENCE, Words
+from kitpack.errors import KitpackError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.settings import Settings
 
 __all__ = ["copy_command", "pull_command", "push_command", "unpack_command"]
 
+_TYPES = Words(("model", "prompts", "configs", "datasets", "code", "docs", "kitfile"))
+
 
 @click.command("push")
 @click.argument("what", metavar="REF|DIR", type=FOLDER_OR_REFERENCE)
-@click.argument("destination", metavar="[REF]", required=False, type=REFERENCE)
+@click.argument("destination", metavar="[REF]", required=False, type=NEW_REFERENCE)
 @kitfile_option
 @symlinks_option
 @referrers_option
@@ -85,14 +89,19 @@ def pull_command(reference: str, *, referrers: bool, as_json: bool, quiet: bool,
     \b
       kitpack pull localhost:5000/team/assistant:1.4.0
     """
+    before = _held_under(reference, settings)
     with progress("pulling", quiet=quiet or as_json) as meter:
         pulled = verbs.pull(reference, referrers=referrers, settings=settings, on_event=meter)
-    _report("pulled", reference, pulled, meter.moved, as_json=as_json, quiet=quiet)
+    previous = before if before != str(pulled.digest) else None
+    if previous:
+        say(f"{reference} was {previous} before", quiet=as_json)
+    more = {"previous": previous}
+    _report("pulled", reference, pulled, meter.moved, as_json=as_json, quiet=quiet, more=more)
 
 
 @click.command("copy")
 @click.argument("source", metavar="SRC", type=REFERENCE)
-@click.argument("destination", metavar="DST", type=REFERENCE)
+@click.argument("destination", metavar="DST", type=NEW_REFERENCE)
 @referrers_option
 @force_option
 @json_option
@@ -114,8 +123,10 @@ def copy_command(
 
 @click.command("unpack")
 @click.argument("reference", metavar="REF", type=REFERENCE)
-@click.option("-o", "--output", "folder", default=".", type=click.Path(path_type=Path), help="Where to; default: here.")
-@click.option("--only", multiple=True, help="Types (prompts,configs,...), paths or globs; separate with commas.")
+@click.option("-o", "--output", "folder", default=".", type=NEW_FOLDER, help="Where to; default: here.")
+@click.option(
+    "--only", type=_TYPES, multiple=True, help="Types (prompts,configs,...), paths or globs; separate with commas."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that were changed.")
 @local_option
 @json_option
@@ -125,7 +136,7 @@ def unpack_command(
     reference: str,
     *,
     folder: Path,
-    only: tuple[str, ...],
+    only: tuple[tuple[str, ...], ...],
     overwrite: bool,
     local: bool,
     as_json: bool,
@@ -141,7 +152,7 @@ def unpack_command(
       kitpack unpack assistant:1.3.0 -o /srv/assistant
       kitpack unpack assistant:1.3.0 -o out --only prompts,configs
     """
-    words = [word for words in only for word in words.split(",")]
+    words = [word for words in only for word in words]
     with progress("unpacking", quiet=quiet or as_json) as meter:
         done = verbs.unpack(
             reference,
@@ -163,10 +174,30 @@ def unpack_command(
     )
 
 
-def _report(verb: str, reference: str, descriptor: Descriptor, moved: int, *, as_json: bool, quiet: bool) -> None:
+def _held_under(reference: str, settings: Settings) -> str | None:
+    """The digest that a name stands for in the local store, if it stands for any."""
+    from kitpack.places import local_place
+
+    place = local_place(reference, settings)
+    try:
+        return str(place.target.resolve(place.tag).digest) if place.tag else None
+    except KitpackError:
+        return None
+
+
+def _report(
+    verb: str,
+    reference: str,
+    descriptor: Descriptor,
+    moved: int,
+    *,
+    as_json: bool,
+    quiet: bool,
+    more: Mapping[str, object] = MappingProxyType({}),
+) -> None:
     if as_json:
-        found = {"digest": str(descriptor.digest), "mediaType": descriptor.media_type, "size": descriptor.size}
-        print_json({"reference": reference, **found, "moved": moved})
+        found = {"digest": str(descriptor.digest), "mediaType": descriptor.media_type}
+        print_json({"reference": reference, **found, "manifestSize": descriptor.size, "moved": moved, **more})
         return
     amount = f"{human_size(moved)} moved" if moved else "all of it was there already"
     say(f"{verb} {reference} ({amount})", quiet=quiet)

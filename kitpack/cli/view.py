@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
 
 from kitpack import verbs
 from kitpack.artifact.bundle import Bundle, Text
-from kitpack.cli.options import REFERENCE, json_option, local_option, with_registry
-from kitpack.cli.render import camel_case, heading, human_size, print_json, print_table, safe_text, say
+from kitpack.cli.options import json_option, local_option, with_registry
+from kitpack.cli.render import camel_case, count, heading, human_size, print_json, print_table, safe_text, say
+from kitpack.cli.types import REFERENCE
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:
+    from kitpack.artifact.dialects import Layer
     from kitpack.artifact.diff import BundleDiff
     from kitpack.prompts.diff import LineChange
 
@@ -73,18 +77,19 @@ def diff_command(
         same = "no differences" if digests[0] == digests[1] else "the same files; only what the manifests say differs"
         say(same, quiet=quiet)
     elif not quiet:
-        _print_diff(found, (before, digests[0]), (after, digests[1]))
+        paths = {layer.path: _shown_path(layer) for bundle in bundles for layer in bundle.layers}
+        _print_diff(found, (before, digests[0]), (after, digests[1]), paths)
     if (exit_code or quiet) and not found.is_empty:
         raise click.exceptions.Exit(1)
 
 
 @click.command("list")
-@click.argument("repository", metavar="[REPO]", default="", type=REFERENCE)
+@click.argument("repository", metavar="[REPO]", required=False, type=REFERENCE)
 @local_option
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="Print the references only.")
 @with_registry
-def list_command(repository: str, *, local: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
+def list_command(repository: str | None, *, local: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
     """List bundles: all of the local store, those of one name, or the tags of a repository.
 
     \b
@@ -94,7 +99,7 @@ def list_command(repository: str, *, local: bool, as_json: bool, quiet: bool, se
     """
     from kitpack.names import list_bundles
 
-    found = list_bundles(repository, local=local, settings=settings)
+    found = list_bundles(repository or "", local=local, settings=settings)
     if as_json:
         print_json([camel_case(one) for one in found])
     elif quiet:
@@ -117,17 +122,14 @@ def _print_bundle(reference: str, bundle: Bundle) -> None:
             ("Reference", reference),
             ("Digest", str(bundle.descriptor.digest)),
             ("Type", bundle.manifest.kind or "unknown"),
-            ("Size", f"{human_size(bundle.size)} in {len(bundle.manifest.layers)} layers"),
+            ("Size", f"{human_size(bundle.size)} in {count(len(bundle.manifest.layers), 'layer')}"),
         ]
     )
     if bundle.kitfile:
         heading("Kitfile")
         _print_indented(bundle.kitfile)
     heading("Layers")
-    rows = [
-        (one.role, one.path + "/" * one.archived, human_size(one.descriptor.size), str(one.descriptor.digest))
-        for one in layers
-    ]
+    rows = [(one.role, _shown_path(one), human_size(one.descriptor.size), str(one.descriptor.digest)) for one in layers]
     print_table(rows, header=("ROLE", "PATH", "SIZE", "DIGEST"), right=frozenset({2}))
     if unnamed := len(bundle.manifest.layers) - len(layers):
         click.secho(f"{unnamed} more without a path, which cannot be unpacked", fg="yellow")
@@ -136,7 +138,7 @@ def _print_bundle(reference: str, bundle: Bundle) -> None:
         _print_indented(_prompt_text(prompt))
 
 
-def _print_diff(found: BundleDiff, before: tuple[str, str], after: tuple[str, str]) -> None:
+def _print_diff(found: BundleDiff, before: tuple[str, str], after: tuple[str, str], paths: Mapping[str, str]) -> None:
     print_table([("Before", *before), ("After", *after)])
     for prompt in found.prompts:
         heading(f"Prompt {prompt.path}: {prompt.kind}")
@@ -148,7 +150,10 @@ def _print_diff(found: BundleDiff, before: tuple[str, str], after: tuple[str, st
         heading("Files")
         sizes = [_sizes(change.size_before, change.size_after) for change in found.files]
         print_table(
-            [(one.kind, one.role, one.path, size) for one, size in zip(found.files, sizes, strict=True)],
+            [
+                (one.kind, one.role, paths.get(one.path, one.path), size)
+                for one, size in zip(found.files, sizes, strict=True)
+            ],
         )
     click.echo()
     click.echo(f"{human_size(found.shared)} in common; weights {'differ' if found.weights_changed else 'are the same'}")
@@ -177,6 +182,14 @@ def _bundle_json(reference: str, bundle: Bundle) -> dict[str, object]:
         ],
         "prompts": [{"path": one.path, "size": one.size, "text": one.text} for one in bundle.prompts()],
     }
+
+
+def _shown_path(layer: Layer) -> str:
+    """The path of a layer; of an archive, whether it is a file or a folder: what has an ending is a file."""
+    if not layer.archived:
+        return layer.path
+    is_file = PurePosixPath(layer.path).suffix[1:2].isalpha()
+    return f"{layer.path}{'' if is_file else '/'} (tar)"
 
 
 def _prompt_text(prompt: Text) -> str:

@@ -41,7 +41,7 @@ def path_issues(data: Json, root: Node, name: str) -> Iterator[Issue]:
         message, hint = path_fault(text) or ("", "")
         first = seen.setdefault(normal_path(text), (line, column))
         if not message and first != (line, column):
-            message, hint = f"the path {text[:80]!r} stands here again, first in line {first[0]}", "remove one of them"
+            message, hint = f"the path {text[:80]!r} is listed twice; first on line {first[0]}", "remove one of them"
         if message:
             yield Issue(path=name, line=line, column=column, message=message, hint=hint)
 

@@ -10,7 +10,7 @@ Spec: https://yaml.org/spec/1.2.2/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -32,13 +32,14 @@ _MAX_DEPTH = 64
 _MAX_NODES = 100_000
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same grammar, many times faster where it was compiled
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_JOINED = re.compile(r"(\s*(?:-\s+)?)([A-Za-z][A-Za-z0-9_-]*):(?!//)([^\s:].*)")
 _HINTS = (
-    ("mapping values are not allowed", "a value with a colon and a blank in it needs quotes"),
-    ("\\t", "indent with blanks"),
+    ("mapping values are not allowed", "a value with a colon and a space in it needs quotes"),
+    ("\\t", "indent with spaces"),
     ("escape", "in single quotes, a backslash is a backslash"),
     ("block", "check the indentation"),
     ("cannot start any token", "text that starts with such a character needs quotes"),
-    ("':'", "a key needs a colon and a blank after it"),
+    ("':'", "a key needs a colon and a space after it"),
 )
 
 
@@ -159,12 +160,24 @@ def _syntax_fault(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, str
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     lines = text.splitlines()
+    if joined := _joined_key(lines, line):
+        return joined
     rest = lines[line - 1][column - 1 :] if 0 < line <= len(lines) else ""
     if rest.startswith("\t"):
-        return line, column, "a tab stands where YAML wants blanks", "indent with blanks"
+        return line, column, "a tab stands where YAML wants spaces", "indent with spaces"
     message = " ".join(filter(None, [error.problem, error.context]))
     hint = next((advice for sign, advice in _HINTS if sign in message), "")
     return line, column, f"it is not YAML here: {message}", hint
+
+
+def _joined_key(lines: Sequence[str], line: int) -> tuple[int, int, str, str] | None:
+    """The key without a space after its colon that misled YAML, in the line it complains about or shortly before."""
+    for number in (line, line - 1, line - 2):
+        if 0 < number <= len(lines) and (found := _JOINED.match(lines[number - 1])):
+            indent, key, value = found.groups()
+            message = f"the space after the colon is missing: {f'{key}:{value}'[:80]!r}"
+            return number, len(indent) + 1, message, f"write `{key}: {value[:60]}`"
+    return None
 
 
 @dataclass(slots=True)
@@ -180,7 +193,7 @@ class _Reader:
         started = [next(self.events), next(self.events)][1]
         root = self._node(next(self.events), 0) if isinstance(started, yaml.DocumentStartEvent) else None
         if root is None or (isinstance(root, Scalar) and root.plain and not root.text):
-            self._stop(1, 1, "it is empty", "kitpack init writes one")
+            self._stop(1, 1, "it is empty", f"kitpack init --force {Path(self.faults.name).parent}")
         following = [next(self.events), next(self.events)][1]
         if isinstance(following, yaml.DocumentStartEvent):
             self._fault(following, "a second document starts here; a Kitfile is one", "remove the line of dashes")
@@ -212,7 +225,7 @@ class _Reader:
             message, hint = _key_fault(key)
             if isinstance(key, Scalar) and key.text in result:
                 first = result[key.text][0].line
-                message, hint = f"the key {key.text[:80]!r} stands here again, first in line {first}", "remove one"
+                message, hint = f"the key {key.text[:80]!r} is listed twice; first on line {first}", "remove one"
             if message:
                 self.faults.add(key.line, key.column, message, hint)
             elif isinstance(key, Scalar):

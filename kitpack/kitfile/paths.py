@@ -27,7 +27,7 @@ def path_fault(text: str) -> tuple[str, str] | None:
     if "\\" in text:
         return f"the path {_shown(text)} has a backslash in it", f"write {text.replace(chr(92), '/')[:80]}"
     if text != text.strip():
-        return f"the path {_shown(text)} starts or ends with a blank", f"write {text.strip()[:80]}"
+        return f"the path {_shown(text)} starts or ends with a space", f"write {text.strip()[:80]}"
     return _fault_outside(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +35,8 @@ _NOT_PACKED = {
     "digest": "the digest of a layer is found out by packing",
     "diffId": "the digest of a layer is found out by packing",
 }
+_JOINED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*):([^\s/:].*)")
+_SIMPLE = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]{0,59}")
 _KINDS = {
     "object": "a mapping",
     "array": "a list",
@@ -143,7 +146,7 @@ def _explained(breach: _Breach) -> tuple[str, str]:
             message = f"{missing} is missing"
             hint = f"add `{missing}: {'1.0.0' if missing == 'manifestVersion' else '…'}`"
         case "type":
-            message, hint = _wrong_type(breach.found, wanted, breach.path)
+            message, hint = _wrong_type(breach.found, wanted, breach)
         case "enum":
             message, hint = _not_one_of(breach.found, wanted)
         case "anyOf" if breach.path[-1:] == ["type"]:
@@ -169,11 +172,14 @@ def _words(value: Json) -> list[str]:
     return [value] if isinstance(value, str) else [str(one) for one in value] if isinstance(value, list | dict) else []
 
 
-def _wrong_type(value: Json, wanted: Sequence[str], path: Sequence[str | int]) -> tuple[str, str]:
+def _wrong_type(value: Json, wanted: Sequence[str], breach: _Breach) -> tuple[str, str]:
+    path = breach.path
     message = f"expected {' or '.join(_KINDS.get(one, one) for one in wanted)}, found {_kind(value)}"
     key = path[-1] if path else ""
+    if isinstance(value, str) and (joined := _JOINED.fullmatch(value)):
+        return message, f"a key needs a space after its colon: `{joined[1]}: {joined[2][:60]}`"
     if "array" in wanted and isinstance(value, str):
-        return message, f"write a list: {key}: [{json.dumps(value[:60], ensure_ascii=False)}]"
+        return message, f"write a list: {key}: [{_entry(value, breach.shape)}]"
     if "array" in wanted and isinstance(value, dict):
         return message, "put a dash before its first key: `- path: …`"
     if "object" in wanted and isinstance(value, str) and isinstance(key, int):
@@ -181,6 +187,15 @@ def _wrong_type(value: Json, wanted: Sequence[str], path: Sequence[str | int]) -
     if wanted == ["object"] and isinstance(value, list) and path:
         return message, "remove the dash"
     return message, ""
+
+
+def _entry(text: str, shape: JsonObject) -> str:
+    """The text as a member of a list, which is an entry with a path where the schema refers to one."""
+    quoted = json.dumps(text[:60], ensure_ascii=False)
+    items = shape.get("items")
+    if isinstance(items, dict) and "$ref" in items:
+        return f"{{path: {text if _SIMPLE.fullmatch(text) else quoted}}}"
+    return quoted
 
 
 def _kind(value: Json) -> str:

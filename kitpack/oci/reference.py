@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from kitpack.errors import InvalidDigestError, InvalidReferenceError
 from kitpack.oci.digest import Digest
 
-__all__ = ["LAYOUT_SCHEME", "LayoutReference", "Reference", "is_tag"]
+__all__ = ["LAYOUT_SCHEME", "LayoutReference", "Reference", "is_path", "is_tag", "looks_like_host", "path_error"]
 
 LAYOUT_SCHEME = "oci:"
 
@@ -27,12 +27,33 @@ _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _HOST_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _REGISTRY = re.compile(rf"(?:{_HOST_LABEL}(?:\.{_HOST_LABEL})*|\[[0-9a-fA-F:]+\])(?::([0-9]{{1,5}}))?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_PATH = re.compile(r"[/~].*|\.{1,2}(?:/.*)?", re.DOTALL)
 _MAX_NAME = 255
 
 
 def is_tag(text: str) -> bool:
     """Whether the text is a tag by the spec: at most 128 letters, digits, ``_``, ``.``, ``-``, no leading ``.-``."""
     return _TAG.fullmatch(text) is not None
+
+
+def is_path(text: str) -> bool:
+    """Whether the text can only be a path: it starts with ``/``, ``~``, ``./`` or ``../``."""
+    return _PATH.fullmatch(text) is not None
+
+
+def path_error(text: str) -> InvalidReferenceError:
+    """What to say when a path stands where a reference is expected."""
+    return InvalidReferenceError(
+        f"{text[:300]!r} is a path, not a reference",
+        hint=f"`oci:{text[:300]}:TAG` names a bundle in a layout; `kitpack check {text[:300]}` looks at a folder",
+    )
+
+
+def looks_like_host(text: str) -> bool:
+    """Whether the text is the address of a registry without a repository behind it, such as ``localhost:5000``."""
+    labels = text.partition(":")[0].split(".")
+    known = labels == ["localhost"] or (len(labels) > 1 and (labels[-1].isalpha() or all(map(str.isdigit, labels))))
+    return known and _REGISTRY.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +83,7 @@ class Reference:
         if not reference.selector:
             raise InvalidReferenceError(
                 f"{text[:300]!r} names a repository but no version in it",
-                hint=f"add a tag: {text}:TAG (`kitpack list {text}` shows them)",
+                hint=f"add a tag: {text}:TAG (`kitpack list {text}` shows which there are)",
             )
         return reference
 
@@ -130,6 +151,12 @@ class LayoutReference:
             InvalidReferenceError: When the folder is missing or the tag or digest breaks the grammar.
         """
         whole = text.removeprefix(LAYOUT_SCHEME)
+        if whole.startswith("//"):
+            raise InvalidReferenceError(
+                f"{text[:300]!r}: a layout is named without the slashes of an address, oci:DIR:TAG",
+                hint=f"write oci:{whole[2:]}"
+                + ("" if is_path(whole[2:]) else f"; or, if it is in a registry, {whole[2:]}"),
+            )
         path, at, digest_text = whole.rpartition("@")
         if not at or "/" in digest_text:  # a folder's name may hold the character too
             path, at = whole, ""
@@ -159,6 +186,8 @@ class LayoutReference:
 def _refuse_odd(text: str) -> None:
     if not text:
         raise InvalidReferenceError("the reference is empty", hint="write NAME:TAG, for example assistant:1.4.0")
+    if is_path(text):
+        raise path_error(text)
     if "://" in text:
         raise InvalidReferenceError(
             f"{text[:300]!r} starts with a scheme", hint=f"leave it out: {text.partition('://')[2]}"

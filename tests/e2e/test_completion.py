@@ -51,6 +51,9 @@ def answers(kitpack: Terminal, line: str) -> list[str]:
         ("kitpack unpack assistant:1.4.0 -o d", ["file,d"]),
         ("kitpack pack s", ["dir,s"]),
         ("kitpack completion b", ["plain,bash"]),
+        ("kitpack unpack x:1 --only co", ["plain,configs", "plain,code"]),
+        ("kitpack unpack x:1 --only prompts,d", ["plain,prompts,datasets", "plain,prompts,docs"]),
+        ("kitpack check --for m", ["plain,modctl"]),
         ("kitpack nonsense x", []),
     ],
 )

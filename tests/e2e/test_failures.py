@@ -45,6 +45,32 @@ USAGE = {
     "Kitfile elsewhere, and not there": (["pack", "{folder}/bot", "-f", "{folder}/none"], "kitpack pack --help"),
     "nobody to ask": (["login", "localhost:1"], "--password-stdin"),
     "nobody to ask for the name": (["login", "localhost:1", "--password-stdin"], "-u NAME"),
+    "an unset variable as a tag": (["pack", "{folder}/bot", "-t", ""], "is the variable set"),
+    "an unset variable as a destination": (["push", "bot:1", ""], "is the variable set"),
+    "an unset variable as what to verify": (["verify", ""], "is the variable set"),
+    "an unset variable as what to list": (["list", ""], "is the variable set"),
+    "an unset variable as a folder": (["unpack", "bot:1", "-o", ""], "is the variable set"),
+    "an unset variable as a choice": (["unpack", "bot:1", "-o", "{folder}/out", "--only", ""], "is the variable set"),
+    "a comma as a choice": (["unpack", "bot:1", "-o", "{folder}/out", "--only", ","], "is the variable set"),
+    "nothing to check for": (["check", "{folder}/bot", "--for", ""], "is the variable set"),
+    "a flag without its value": (["unpack", "bot:1", "--only"], "kitpack unpack --help"),
+    "a command of docker": (["rmi", "bot:1"], "did you mean `kitpack remove`?"),
+    "a command of others": (["images"], "did you mean `kitpack list`?"),
+    "a command there is not": (["rollback", "bot:1"], "kitpack tag"),
+    "a reference in the place of a folder": (["pack", "bot:2"], "kitpack pack DIR -t bot:2"),
+    "a new name without a tag": (["pack", "{folder}/bot", "-t", "new"], "add a tag: new:TAG\n"),
+    "a new name in a layout without a tag": (["copy", "bot:1", "oci:usb"], "add a tag: oci:usb:TAG\n"),
+    "a registry to push to": (["push", "bot:1", "localhost:5000"], "localhost:5000/NAME:TAG"),
+    "a registry without a port to push to": (["push", "bot:1", "registry.example"], "registry.example/NAME:TAG"),
+    "a registry to list": (["list", "localhost:5000"], "kitpack list localhost:5000/NAME"),
+    "a registry to collect": (["gc", "localhost:5000/bot"], "oci:DIR"),
+    "a folder to inspect": (["inspect", "{folder}/bot"], "kitpack check {folder}/bot"),
+    "this folder to inspect": (["inspect", "."], "kitpack check ."),
+    "a folder called like a name": (["inspect", "tests"], "kitpack check tests"),
+    "no folder to check": (["check", "/nonexist"], "error: there is no folder /nonexist\nhint:"),
+    "an address of a layout": (["inspect", "oci://usb:1"], "write oci:usb:1"),
+    "an odd time": (["gc", "--grace", "soon"], "kitpack gc --help"),
+    "repair of a bundle": (["verify", "--repair", "bot:1"], "oci:DIR"),
     "no password": (["login", "localhost:1", "-u", "me", "--password-stdin"], "variable"),
 }
 
@@ -139,6 +165,25 @@ def test_4_what_is_not_there(kitpack: Terminal, tmp_path: Path, words: list[str]
     ended = kitpack(*(word.format(folder=tmp_path) for word in words), code=4)
     assert ended.out == ""
     assert hint.format(folder=tmp_path) in ended.err
+
+
+def test_4_a_registry_in_the_place_of_a_name(kitpack: Terminal) -> None:
+    assert "kitpack list registry.example/NAME" in kitpack("list", "registry.example", code=4).err
+
+
+def test_a_name_with_a_host_that_is_in_the_local_store_only(kitpack: Terminal, packed: str, tmp_path: Path) -> None:
+    with serving(Registry()) as registry:
+        name = f"{registry.address}/bot:1"
+        kitpack("tag", "bot:1", name)
+        ended = kitpack("inspect", name, code=4)
+        home = {"KITPACK_REGISTRY": registry.address}
+        kitpack("remove", "bot:1")
+        at_home = kitpack("inspect", "bot:1", code=4, environment=home)
+    refused = kitpack("inspect", name, code=7)
+    for one in (ended, at_home, refused):
+        assert f"the local store has {name}: add --local" in one.err
+    assert "in the local store?" in kitpack("inspect", f"{name.partition('/')[2]}.0", code=7, environment=home).err
+    assert kitpack("inspect", "-q", "--local", name).out.strip() == packed
 
 
 def test_4_a_name_in_a_layout(kitpack: Terminal, tmp_path: Path) -> None:

@@ -171,7 +171,9 @@ def test_gc_deletes_what_nothing_names(kitpack: Terminal, bot: Path, packed: str
     kitpack("pack", bot, "-t", "bot:2")
     kitpack("remove", "bot:1", "bot:2")
     assert "would delete 3 blobs" in kitpack("gc", "--grace", 0, "--dry-run").err
-    assert "deleted 0 blobs" in kitpack("gc").err  # all of it is new
+    spared = "3 blobs that nothing names were spared, newer than 10 minutes (`--grace 0` takes it too)\n"
+    assert kitpack("gc").err.endswith(f"kept 9 blobs (11 kB)\n{spared}")  # all of it is new
+    assert "newer than 2 hours" in kitpack("gc", "--grace", "2h").err
     assert "deleted 3 blobs" in kitpack("gc", "--grace", 0).err
     kitpack("verify", "kept:1")
     kitpack("verify")
@@ -201,10 +203,13 @@ def test_changed_files_are_found_and_spared(kitpack: Terminal, packed: str, tmp_
     kitpack("unpack", "bot:1", "-o", tmp_path / "live")
     kitpack("verify", tmp_path / "live")
     (tmp_path / "live/app.yaml").write_text("temperature: 2\n")
-    assert "app.yaml" in kitpack("verify", tmp_path / "live", code=6).out
+    (tmp_path / "live/prompts/reply.md").unlink()
+    ended = kitpack("verify", tmp_path / "live", code=6)
+    assert ended.out == ("modified: app.yaml (unpacked from bot:1)\nmissing: prompts/reply.md (unpacked from bot:1)\n")
+    assert ended.err == f"`kitpack unpack bot:1 -o {tmp_path}/live --overwrite` restores it\n"
     assert "--overwrite" in kitpack("unpack", "bot:1", "-o", tmp_path / "live", code=5).err
     kitpack("unpack", "bot:1", "-o", tmp_path / "live", "--overwrite")
-    kitpack("verify", tmp_path / "live")
+    assert kitpack("verify", tmp_path / "live").err == f"{tmp_path}/live is intact\nit holds bot:1\n"
 
 
 def test_verify_finds_a_changed_byte(kitpack: Terminal, bot: Path, packed: str) -> None:
@@ -219,6 +224,55 @@ def test_verify_finds_a_changed_byte(kitpack: Terminal, bot: Path, packed: str) 
     assert kitpack("verify", "--json", code=6).json["ok"] is False
     kitpack("unpack", "bot:1", "-o", bot.parent / "out", code=6)
     assert not (bot.parent / "out").exists()
+
+
+def test_verify_repair_makes_room_for_good_bytes(kitpack: Terminal, bot: Path, packed: str, tmp_path: Path) -> None:
+    kitpack("copy", "bot:1", f"oci:{tmp_path}/usb:1")
+    digest = Digest.of_bytes((bot / "prompts/triage.md").read_bytes())
+    for words, home in (([], kitpack.home), ([f"oci:{tmp_path}/usb"], tmp_path / "usb")):
+        blob = home / "blobs/sha256" / digest.hex
+        blob.chmod(0o644)
+        blob.write_bytes(b"x" * blob.stat().st_size)
+        assert "kitpack verify --repair" in kitpack("verify", *words, code=6).out
+        done = kitpack("verify", "--repair", *words, "--json", code=6).json
+        assert done["moved"] == [{"digest": str(digest), "path": f"{home}/damaged/sha256-{digest.hex}"}]
+        assert "missing: " in kitpack("verify", *words, code=6).out
+        assert "nothing had to be moved" in kitpack("verify", "--repair", *words, code=6).err
+    kitpack("pack", bot, "-t", "bot:1")
+    kitpack("copy", "bot:1", f"oci:{tmp_path}/usb:1")
+    for words in ([], [f"oci:{tmp_path}/usb"], [str(tmp_path / "usb")]):
+        assert kitpack("verify", *words).err.endswith(" is intact\n")
+    assert kitpack("verify", "--repair").err == "the local store is intact\n"
+
+
+def test_archives_are_shown_as_such(kitpack: Terminal, bot: Path) -> None:
+    (bot / "prompts/reply.md").write_bytes((bot / "prompts/triage.md").read_bytes())
+    (bot / "app.yaml").unlink()
+    (bot / "app").mkdir()
+    for number in range(300):
+        (bot / f"app/{number}").write_text(f"{number}")
+    (bot / "Kitfile").write_text((bot / "Kitfile").read_text().replace("path: app.yaml", "path: app"))
+    kitpack("pack", bot, "-t", "bot:1")
+    shown = kitpack("inspect", "bot:1").out
+    assert "  prompts/reply.md (tar)  " in shown
+    assert "  app/ (tar)  " in shown
+    (bot / "app/1").write_text("one")
+    kitpack("pack", bot, "-t", "bot:2")
+    assert "changed  config  app/ (tar)  " in kitpack("diff", "bot:1", "bot:2").out
+
+
+def test_one_layer_is_one_layer(kitpack: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small/Kitfile").write_text("manifestVersion: 1.0.0\n")
+    kitpack("pack", tmp_path / "small", "-t", "small:1")
+    assert " in 1 layer\n" in kitpack("inspect", "small:1").out
+
+
+def test_an_empty_kitfile_can_be_drafted_anew(kitpack: Terminal, bot: Path) -> None:
+    (bot / "Kitfile").write_text("")
+    assert f"kitpack init --force {bot}" in kitpack("check", bot, code=3).out
+    kitpack("init", "--force", bot)
+    kitpack("check", bot)
 
 
 def test_init_drafts_what_can_be_packed(kitpack: Terminal, bot: Path) -> None:

@@ -141,7 +141,8 @@ def test_plain_http_where_the_registry_has_tls(kitpack: Terminal) -> None:
     complaint = b"Client sent an HTTP request to an HTTPS server.\n"
     with serving(Registry()) as registry:
         registry.rule("GET", "/v2/", Reply(status=400, body=complaint), last_stays=True)
-        assert "leave out --plain-http" in login(kitpack, registry.address, "--plain-http", code=7)
+        assert "--ca-file" in login(kitpack, registry.address, code=7)
+        assert "--plain-http overrules it" in login(kitpack, registry.address, "--plain-http", code=7)
 
 
 class _Proxy(socketserver.StreamRequestHandler):

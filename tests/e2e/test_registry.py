@@ -64,6 +64,39 @@ def test_there_and_back(kitpack: Terminal, bot: Path, registry: str, space: str,
     assert elsewhere("inspect", "-q", reference).out == digest
 
 
+def test_pull_says_what_a_name_was_before(
+    kitpack: Terminal, bot: Path, registry: str, space: str, tmp_path: Path
+) -> None:
+    reference = f"{registry}/{space}:1"
+    before = kitpack("push", bot, reference).out.strip()
+    elsewhere = Terminal(tmp_path / "elsewhere")
+    assert elsewhere("pull", reference, "--json").json["previous"] is None
+    assert elsewhere("pull", reference, "--json").json["previous"] is None
+    (bot / "app.yaml").write_text("temperature: 1\n")
+    kitpack("push", bot, reference, "--force")
+    other = Terminal(tmp_path / "other")
+    other("pull", reference)
+    assert f"{reference} was {before} before\n" in elsewhere("pull", reference).err
+    kitpack("copy", reference, f"{registry}/{space}:2")
+    assert "a registry's bytes are not read; `kitpack pull` proves them" in elsewhere("verify", reference).err
+
+
+def test_a_damaged_store_is_repaired_by_pulling_again(
+    kitpack: Terminal, bot: Path, registry: str, space: str, tmp_path: Path
+) -> None:
+    reference = f"{registry}/{space}:1"
+    digest = kitpack("push", bot, reference).out.strip()
+    kitpack("pull", reference)
+    blob = kitpack.home / "blobs/sha256" / digest.removeprefix("sha256:")
+    for damaged in (blob, next(one for one in blob.parent.iterdir() if one.stat().st_size == 39)):
+        damaged.chmod(0o644)
+        damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+        kitpack("verify", code=6)
+        assert "moved: " in kitpack("verify", "--repair", code=6).out
+        kitpack("pull", reference)
+        kitpack("verify")
+
+
 def test_every_way_to_name_it(kitpack: Terminal, bot: Path, registry: str, space: str) -> None:
     name = f"{registry}/{space}"
     digest = kitpack("push", bot, f"{name}:1").out.strip()

@@ -77,7 +77,7 @@ def _unpack(folder: Path, new: str, old: str, state: str) -> None:
     """
     store = folder / "store"
     versions = {new: snapshot(folder / "new"), old: snapshot(folder / "old")}
-    for step in _steps(2):
+    for step in _steps(3):
         target = folder / "targets" / str(step)
         target.parent.mkdir(exist_ok=True)
         if state == "old":
@@ -111,7 +111,7 @@ def _half_done(target: Path, versions: dict[str, dict[str, tuple[str, int, bytes
 
 
 def _stores(folder: Path) -> Iterator[tuple[int, Path]]:
-    for step in _steps(5):
+    for step in _steps(8):
         yield step, folder / str(step)
 
 

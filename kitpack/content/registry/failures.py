@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kitpack.content.registry.origin import shown
+from kitpack.content.registry.origin import Origin, is_loopback, shown
 from kitpack.errors import AuthError, DeniedError, KitpackError, NotFoundError, RateLimitedError, RegistryError
 from kitpack.oci.jsontext import Json, parse_object
 
@@ -79,9 +79,16 @@ _HINTS = {
 
 
 def _hint(status: int, body: ErrorBody, url: str) -> str:
-    if "HTTP request to an HTTPS server" in body.text:
-        return "this registry speaks TLS: leave out --plain-http (KITPACK_PLAIN_HTTP)"
+    if status == 400 and url.startswith("http://") and _may_be_about_tls(body):
+        if is_loopback(Origin.of(url).host):  # which is spoken to in plain HTTP until an authority is named
+            return "if this registry speaks TLS, name its certificate authority: --ca-file (--plain-http overrules it)"
+        return "if this registry speaks TLS, leave out --plain-http (KITPACK_PLAIN_HTTP)"
     return _HINTS.get(status, "").format(host=shown(url).split("/")[2])
+
+
+def _may_be_about_tls(body: ErrorBody) -> bool:
+    """Whether a server that speaks TLS may have refused plain HTTP: with Go's words, a page of HTML, or without any."""
+    return not body.text or "HTTP request to an HTTPS server" in body.text
 
 
 def _entry(error: Json) -> tuple[str, str]:

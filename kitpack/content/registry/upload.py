@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["mount_blob", "upload_blob"]
 
+_HINT = "if a file was changed since it was packed, pack again; if not, the store is damaged: `kitpack verify` tells"
 _MOUNT_REFUSALS = frozenset({400, 403, 404, 405})
 
 
@@ -147,7 +148,7 @@ class _Proven(io.RawIOBase):
         self._hasher.update(block)
         self._left -= len(block)
         if wanted and not block:
-            raise IntegrityError(f"{self._descriptor.digest}: the last {self._left} bytes are missing here")
+            raise IntegrityError(f"{self._descriptor.digest}: the last {self._left} bytes are missing here", hint=_HINT)
         if not self._left and (block or not self._descriptor.size):
             self._prove()
         return block
@@ -160,7 +161,7 @@ class _Proven(io.RawIOBase):
         if not self._descriptor.digest.matches(self._hasher) or self._read_local(1):
             raise IntegrityError(
                 f"expected {self._descriptor.digest} and {self._descriptor.size} bytes, found other bytes",
-                hint="the file was changed after it was packed: pack again",
+                hint=_HINT,
             )
 
     def _read_local(self, size: int) -> bytes:

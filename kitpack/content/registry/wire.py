@@ -8,6 +8,7 @@ session is not, and it would add all that must not happen here: redirects follow
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 import threading
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ __all__ = ["Wire"]
 _log = logging.getLogger(__name__)
 
 _POOLS = 8  # hosts with connections kept open: the registry, its token server, its storage
+_UNKNOWN_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 _PLAIN_ANSWERS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
 
 
@@ -181,8 +183,9 @@ def _no_answer(method: str, url: str, error: Exception, *, begun: bool = False) 
     message = f"{broken} ({method} {shown(url)}): {printable(_reason(chain))}"
     if hint := _lasting(error, text):
         return UnreachableError(message, hint=hint)
-    hint = "check the address, the network, and whether the registry is running"
-    return TransientError(UnreachableError(message, hint=hint))
+    unreachable = UnreachableError(message, hint="check the address, the network, and whether the registry is running")
+    nobody = any(isinstance(cause, ConnectionRefusedError) or _is_unknown_host(cause) for cause in chain)
+    return unreachable if nobody else TransientError(unreachable)
 
 
 def _lasting(error: Exception, text: str) -> str:
@@ -200,6 +203,11 @@ def _lasting(error: Exception, text: str) -> str:
     return ""
 
 
+def _is_unknown_host(cause: BaseException) -> bool:
+    """Whether the name has no address; that it cannot be looked up just now is another matter."""
+    return isinstance(cause, socket.gaierror) and cause.errno in _UNKNOWN_HOST
+
+
 def _causes(error: BaseException) -> list[BaseException]:
     """The error and everything it stands for, from the outside in."""
     found: list[BaseException] = []
@@ -215,6 +223,8 @@ def _causes(error: BaseException) -> list[BaseException]:
 def _reason(chain: list[BaseException]) -> str:
     """The one sentence in it that a person understands."""
     for cause in reversed(chain):
+        if _is_unknown_host(cause):
+            return "the host name is not known"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
     if any(isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for cause in chain):

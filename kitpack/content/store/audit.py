@@ -21,7 +21,8 @@ from kitpack.oci.digest import BLOCK, Digest
 
 __all__ = ["Finding", "Progress", "audit"]
 
-_HEAL = "move it away and copy the bundle here again"
+_HEAL = "`kitpack verify --repair` moves it away; then pull or pack the bundle again"
+_BRING = "pull or pack the bundle again"
 
 Progress = Callable[[int, int], None]
 """Called with the bytes proven so far and the bytes there are; one call at a time, from any thread."""
@@ -36,12 +37,14 @@ class Finding:
         message: What was found and what was expected.
         hint: What to do about it.
         digest: The content it is about; None when it is about the layout as a whole.
+        missing: Whether there is nothing, rather than something else.
     """
 
     path: str
     message: str
     hint: str = ""
     digest: Digest | None = None
+    missing: bool = False
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" + (f" ({self.hint})" if self.hint else "")
@@ -111,7 +114,9 @@ class _Walk:
                 self.faulty.add(one.digest)
                 path = str(blob_path(self._root, one.digest))
                 message = f"{_about(path, error)}; {needed_by} needs it"
-                yield Finding(path=path, message=message, hint=_HEAL, digest=one.digest)
+                missing = isinstance(error, NotFoundError)
+                hint = _BRING if missing else _HEAL
+                yield Finding(path=path, message=message, hint=hint, digest=one.digest, missing=missing)
 
     def _children(self, one: Descriptor) -> tuple[Descriptor, ...]:
         if one.is_manifest:

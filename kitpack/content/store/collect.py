@@ -46,6 +46,7 @@ class Collected:
         referrers: Number of manifests dropped from the index because what they speak of is gone.
         kept: Number of blobs that stay.
         kept_bytes: Their bytes.
+        spared: Number of blobs among them that nothing names, but that are too young to be deleted.
     """
 
     blobs: int = 0
@@ -54,6 +55,7 @@ class Collected:
     referrers: int = 0
     kept: int = 0
     kept_bytes: int = 0
+    spared: int = 0
 
 
 def collect_garbage(
@@ -96,13 +98,13 @@ def _collect(layout: Layout, *, young_since: float, partial_since: float, dry: b
     stored = dict(stored_blobs(layout.path))
     young = {digest for digest, found in stored.items() if found.st_mtime > young_since}
     dead = _mark(marks, layout.index().entries, young)
+    named = frozenset(marks.digests)
     for digest in young:
         marks.guess(digest)
-    doomed = {
-        digest: found.st_size
-        for digest, found in stored.items()
-        if digest not in marks.digests and stat.S_ISREG(found.st_mode)
+    unnamed = {
+        digest: found.st_size for digest, found in stored.items() if digest not in named and stat.S_ISREG(found.st_mode)
     }
+    doomed = {digest: size for digest, size in unnamed.items() if digest not in marks.digests}
     if not dry:
         doomed = _sweep(layout, dead, doomed, young_since)
     leftovers = list(_leftovers(layout.path / INGEST, young_since, partial_since, dry=dry))
@@ -112,6 +114,7 @@ def _collect(layout: Layout, *, young_since: float, partial_since: float, dry: b
         leftovers=len(leftovers),
         referrers=len(dead),
         kept=len(stored) - len(doomed),
+        spared=len(unnamed.keys() - doomed.keys()),
         kept_bytes=sum(found.st_size for digest, found in stored.items() if digest not in doomed),
     )
 
@@ -187,7 +190,8 @@ def _read(layout: Layout, descriptor: Descriptor) -> Manifest:
     except (ContentError, InvalidManifestError) as error:
         raise StoreError(
             f"nothing was deleted: {descriptor.digest} must be read to know what is in use, but {error.message}",
-            hint="`kitpack verify` lists everything that is missing or damaged; copy it here again, or untag it",
+            hint="`kitpack verify` lists everything that is missing or damaged; bring it here again, "
+            "or `kitpack remove` the name that needs it",
         ) from error
 
 

@@ -255,7 +255,7 @@ FAULTY: list[tuple[str, list[tuple[int, int, str]]]] = [
     (body("model: {path: m, parts: [{path: t, type: a b}]}\n"), [(2, 42, "characters that are not allowed")]),
     (body(f"package: {{name: {'x' * 300}}}\n"), [(2, 17, "at most 256 characters, found 300")]),
     # YAML's ways to say one thing and mean another
-    (body("package:\n  name: a\n  name: b\n"), [(4, 3, "'name' stands here again, first in line 3")]),
+    (body("package:\n  name: a\n  name: b\n"), [(4, 3, "'name' is listed twice; first on line 3")]),
     (body("package: &p {name: a}\n"), [(2, 10, "the anchor &p is not allowed")]),
     (body("package: {name: &p a, license: *p}\n"), [(2, 17, "the anchor &p"), (2, 32, "the alias *p")]),
     (body("package: *p\n"), [(2, 10, "the alias *p is not allowed")]),
@@ -272,7 +272,7 @@ FAULTY: list[tuple[str, list[tuple[int, int, str]]]] = [
     (body("model: {path: m, parameters: 1e999}\n"), [(2, 30, "larger than any number")]),
     (body(f"model: {{path: m, parameters: {'9' * 5000}}}\n"), [(2, 30, "a number of 5000 digits")]),
     (body('package: {name: "a\\eb"}\n'), [(2, 17, "the control character U+001B")]),
-    (body("package:\n\tname: a\n"), [(3, 1, "a tab stands where YAML wants blanks")]),
+    (body("package:\n\tname: a\n"), [(3, 1, "a tab stands where YAML wants spaces")]),
     (body("package:\n  name: a: b\n"), [(3, 10, "needs quotes")]),
     (body("package: 'a\n"), [(3, 1, "it is not YAML here")]),
     (body("package: {name: a\x00b}\n"), [(2, 18, "the character U+0000 is not allowed")]),
@@ -285,11 +285,17 @@ FAULTY: list[tuple[str, list[tuple[int, int, str]]]] = [
     (body("docs: [{path: ..}]\n"), [(2, 15, "leaves the Kitfile's folder")]),
     (body("docs: [{path: 'a\\b'}]\n"), [(2, 15, "has a backslash"), (2, 15, "write a/b")]),
     (body("docs: [{path: https://x.example/a}]\n"), [(2, 15, "is an address")]),
-    (body("docs: [{path: ' a'}]\n"), [(2, 15, "starts or ends with a blank")]),
+    (body("docs: [{path: ' a'}]\n"), [(2, 15, "starts or ends with a space")]),
     (body('docs: [{path: "a\\0"}]\n'), [(2, 15, "U+0000")]),
     (body('docs: [{path: "a\\u202eb"}]\n'), [(2, 15, "U+202E")]),
-    (body("docs:\n- path: a/\ncode:\n- path: ./a\n"), [(5, 9, "stands here again, first in line 3")]),
-    (body("docs: [{path: a}, {path: a}]\n"), [(2, 26, "stands here again, first in line 2")]),
+    (body("docs:\n- path: a/\ncode:\n- path: ./a\n"), [(5, 9, "is listed twice; first on line 3")]),
+    (body("configs: conf/\n"), [(2, 10, "write a list: configs: [{path: conf/}]")]),
+    (body("configs: 'my conf'\n"), [(2, 10, 'write a list: configs: [{path: "my conf"}]')]),
+    (body("package:\n  name:bot\n"), [(3, 3, "a key needs a space after its colon: `name: bot`")]),
+    (body("package:\n  name:bot\n  version: 1\n"), [(3, 3, "write `name: bot`")]),
+    (body("prompts:\n- path: a\n  name:b\n"), [(5, 3, "write `name: b`")]),
+    ("manifestVersion:1.0.0\npackage: {name: a}\n", [(1, 1, "write `manifestVersion: 1.0.0`")]),
+    (body("docs: [{path: a}, {path: a}]\n"), [(2, 26, "is listed twice; first on line 2")]),
 ]
 
 

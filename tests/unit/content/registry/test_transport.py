@@ -197,12 +197,29 @@ def test_codes_of_errors_are_kept(registry: Registry, transport: Transport) -> N
     assert caught.value.codes == ("DENIED", "UNAUTHORIZED")
 
 
-def test_a_refused_connection_is_reported_after_some_tries(settings: Settings, slept: list[float]) -> None:
+def test_a_refused_connection_is_reported_at_once(settings: Settings, slept: list[float]) -> None:
     address = refused_port()
     with Transport(address, settings, sleep=slept.append) as transport, pytest.raises(UnreachableError) as caught:
         transport.request("GET", "/v2/")
     assert caught.value.message == f"http://{address} cannot be reached (GET http://{address}/v2/): Connection refused"
-    assert len(slept) == 4
+    assert slept == []
+
+
+def test_a_host_that_nobody_knows_is_reported_at_once(settings: Settings, slept: list[float]) -> None:
+    with Transport("no_such-host.invalid", settings, sleep=slept.append) as transport:
+        unknown = _failed_lookup("no_such-host.invalid")
+        with pytest.raises(UnreachableError) as caught:
+            transport.request("GET", "/v2/")
+    if unknown == socket.EAI_AGAIN:
+        pytest.skip("there is no name server to ask")
+    assert caught.value.message.endswith(": the host name is not known")
+    assert slept == []
+
+
+def _failed_lookup(host: str) -> int | None:
+    with pytest.raises(socket.gaierror) as caught:
+        socket.getaddrinfo(host, 443)
+    return caught.value.errno
 
 
 def test_a_silent_server_is_given_up(registry: Registry, settings: Settings) -> None:
