@@ -19,7 +19,7 @@ from pathlib import Path
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.store.layout import Layout
 from kitpack.content.target import Deletes, ListsTags, fetch_manifest
-from kitpack.errors import KitpackError, NotFoundError, UnsupportedError, UsageError
+from kitpack.errors import KitpackError, NotFoundError, UnreachableError, UnsupportedError, UsageError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference, is_tag, looks_like_host
 from kitpack.places import Place, at_home, find, hosted_place, local_place, local_store, remote_repository
@@ -124,7 +124,7 @@ def list_bundles(repository: str = "", *, local: bool = False, settings: Setting
     if parsed.selector:
         raise UsageError(f"{repository} names one bundle", hint=f"kitpack list {parsed.name}")
     if parsed.registry and not local:
-        return _listed_remotely(parsed, settings)
+        return _listed_in_registry(parsed, store, settings)
     found = list(_listed(store, parsed.name)) if settings.home.exists() else []
     if found:
         return found
@@ -208,6 +208,24 @@ def _listed(layout: Layout, repository: str, prefix: str = "") -> Iterator[Liste
             continue
         size = sum(child.size for child in manifest.successors)
         yield Listed(reference=f"{prefix}{name}", digest=str(descriptor.digest), size=size, artifact_type=manifest.kind)
+
+
+def _listed_in_registry(reference: Reference, store: Layout, settings: Settings) -> list[Listed]:
+    """The tags of a repository, for a user who may have meant what is in the local store under its name."""
+    try:
+        return _listed_remotely(reference, settings)
+    except (NotFoundError, UnreachableError) as error:
+        if not _has_any(store, reference.name):
+            raise
+        hint = f"the local store has some of it: kitpack list --local {reference.name}"
+        raise type(error)(error.message, hint=hint) from None
+
+
+def _has_any(store: Layout, repository: str) -> bool:
+    try:
+        return any(_listed(store, repository))
+    except KitpackError:  # what is wrong with the local store was not asked
+        return False
 
 
 def _listed_remotely(reference: Reference, settings: Settings) -> list[Listed]:

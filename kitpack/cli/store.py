@@ -104,8 +104,9 @@ def gc_command(
     kept = f"{count(done.kept, 'blob')} ({human_size(done.kept_bytes)})"
     say(f"{'would delete' if dry_run else 'deleted'} {deleted}, kept {kept}", quiet=quiet)
     if done.spared:
-        spared = "1 blob that nothing names was" if done.spared == 1 else f"{done.spared} blobs that nothing names were"
-        say(f"{spared} spared, newer than {_duration(grace)} (`--grace 0` takes it too)", quiet=quiet)
+        were, them = ("was", "it") if done.spared == 1 else ("were", "them")
+        spared = f"{count(done.spared, 'blob')} that nothing names {were} spared"
+        say(f"{spared}, newer than {_duration(grace)} (`--grace 0` takes {them} too)", quiet=quiet)
 
 
 @click.command("verify")

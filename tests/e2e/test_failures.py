@@ -66,7 +66,6 @@ USAGE = {
     "a registry to collect": (["gc", "localhost:5000/bot"], "oci:DIR"),
     "a folder to inspect": (["inspect", "{folder}/bot"], "kitpack check {folder}/bot"),
     "this folder to inspect": (["inspect", "."], "kitpack check ."),
-    "a folder called like a name": (["inspect", "tests"], "kitpack check tests"),
     "no folder to check": (["check", "/nonexist"], "error: there is no folder /nonexist\nhint:"),
     "an address of a layout": (["inspect", "oci://usb:1"], "write oci:usb:1"),
     "an odd time": (["gc", "--grace", "soon"], "kitpack gc --help"),
@@ -81,6 +80,15 @@ def test_2_what_makes_no_sense(kitpack: Terminal, tmp_path: Path, words: list[st
     assert ended.out == ""
     assert ended.err.startswith("error: ")
     assert hint.format(folder=tmp_path) in ended.err
+
+
+def test_2_a_folder_that_is_called_like_a_bundle(
+    kitpack: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = kitpack("inspect", "bot", code=2)
+    assert "error: 'bot' is a path, not a reference" in ended.err
+    assert "kitpack check bot" in ended.err
 
 
 def test_2_a_number_in_the_environment(kitpack: Terminal) -> None:
@@ -183,6 +191,8 @@ def test_a_name_with_a_host_that_is_in_the_local_store_only(kitpack: Terminal, p
     for one in (ended, at_home, refused):
         assert f"the local store has {name}: add --local" in one.err
     assert "in the local store?" in kitpack("inspect", f"{name.partition('/')[2]}.0", code=7, environment=home).err
+    listed = kitpack("list", name.removesuffix(":1"), code=7)
+    assert f"kitpack list --local {name.removesuffix(':1')}" in listed.err
     assert kitpack("inspect", "-q", "--local", name).out.strip() == packed
 
 
@@ -252,6 +262,13 @@ def test_7_a_registry_that_fails(kitpack: Terminal) -> None:
         registry.rule("GET", "manifests", Reply(status=418), last_stays=True)
         registry.rule("HEAD", "blobs", Reply(status=418), last_stays=True)
         kitpack("push", "bot:1", f"{registry.address}/bot:1", "--force", code=7)
+
+
+def test_7_a_registry_on_this_machine_that_speaks_tls(kitpack: Terminal) -> None:
+    with serving(Registry()) as registry:
+        for method in ("HEAD", "GET"):
+            registry.rule(method, "", Reply(status=400), last_stays=True)
+        assert "--ca-file" in kitpack("inspect", f"{registry.address}/bot:1", code=7).err
 
 
 def test_8_a_registry_that_wants_to_know_who_asks(kitpack: Terminal) -> None:

@@ -184,8 +184,7 @@ def _no_answer(method: str, url: str, error: Exception, *, begun: bool = False) 
     if hint := _lasting(error, text):
         return UnreachableError(message, hint=hint)
     unreachable = UnreachableError(message, hint="check the address, the network, and whether the registry is running")
-    nobody = any(isinstance(cause, ConnectionRefusedError) or _is_unknown_host(cause) for cause in chain)
-    return unreachable if nobody else TransientError(unreachable)
+    return unreachable if any(map(_is_nobody, chain)) else TransientError(unreachable)
 
 
 def _lasting(error: Exception, text: str) -> str:
@@ -196,11 +195,18 @@ def _lasting(error: Exception, text: str) -> str:
         return "if this registry speaks plain HTTP, say so: --plain-http (KITPACK_PLAIN_HTTP)"
     if "ALERT" in text and ("CERTIFICATE" in text or "HANDSHAKE_FAILURE" in text):
         return "this registry may want a client certificate: KITPACK_CLIENT_CERT and KITPACK_CLIENT_KEY"
-    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidProxyURL):
+    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidProxyURL) or (
+        isinstance(error, requests.exceptions.ProxyError) and any(map(_is_nobody, _causes(error)))
+    ):
         return "check the proxy variables: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY"
     if not isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError) and "TLS" in text:
         return "check KITPACK_CA_FILE, KITPACK_CLIENT_CERT and KITPACK_CLIENT_KEY"
     return ""
+
+
+def _is_nobody(cause: BaseException) -> bool:
+    """Whether nobody listens at the address, or there is no address: waiting a second will not change that."""
+    return isinstance(cause, ConnectionRefusedError) or _is_unknown_host(cause)
 
 
 def _is_unknown_host(cause: BaseException) -> bool:

@@ -5,6 +5,7 @@ Only faults are found, nothing is changed. Unfinished files in ``ingest/`` and b
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -143,7 +144,8 @@ def _fault_of(root: Path, digest: Digest, meter: _Meter) -> Finding | None:
     except ContentError as error:
         return Finding(path=path, message=_about(path, error), hint=_HEAL, digest=digest)
     except OSError as error:
-        return Finding(path=path, message=f"cannot be read: {error.strerror}", hint=_HEAL, digest=digest)
+        hint = _HEAL if error.errno == errno.EIO else "let this user read it"
+        return Finding(path=path, message=f"cannot be read: {error.strerror}", hint=hint, digest=digest)
     if found in (digest, None):
         return None
     return Finding(path=path, message=f"holds bytes of {found}", hint=_HEAL, digest=digest)

@@ -293,7 +293,7 @@ FAULTY: list[tuple[str, list[tuple[int, int, str]]]] = [
     (body("configs: 'my conf'\n"), [(2, 10, 'write a list: configs: [{path: "my conf"}]')]),
     (body("package:\n  name:bot\n"), [(3, 3, "a key needs a space after its colon: `name: bot`")]),
     (body("package:\n  name:bot\n  version: 1\n"), [(3, 3, "write `name: bot`")]),
-    (body("prompts:\n- path: a\n  name:b\n"), [(5, 3, "write `name: b`")]),
+    (body("prompts:\n- path: a\n  name:b\n"), [(4, 3, "write `name: b`")]),
     ("manifestVersion:1.0.0\npackage: {name: a}\n", [(1, 1, "write `manifestVersion: 1.0.0`")]),
     (body("docs: [{path: a}, {path: a}]\n"), [(2, 26, "is listed twice; first on line 2")]),
 ]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kitpack.errors import InvalidReferenceError
 from kitpack.oci.digest import Digest
-from kitpack.oci.reference import LayoutReference, Reference, is_tag
+from kitpack.oci.reference import LayoutReference, Reference, is_path, is_tag, looks_like_host
 
 HEX = "0123456789abcdef" * 4
 SHA256 = f"sha256:{HEX}"
@@ -219,3 +219,39 @@ def test_a_tag_ends_where_it_ends() -> None:
     assert is_tag("1.4.0")
     assert not is_tag("1.4.0\n")
     assert not is_tag("")
+
+
+@pytest.mark.parametrize("text", ["/", "/x", "./x", "../x", ".", "..", "~", "~/x", "/x:1"])
+def test_paths_are_told_from_references(text: str) -> None:
+    assert is_path(text)
+    with pytest.raises(InvalidReferenceError, match="is a path, not a reference") as caught:
+        Reference.parse(text)
+    assert f"kitpack check {text}" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", [good for good, _ in GOOD] + ["...", ".hidden", "a/..", ""])
+def test_what_is_not_surely_a_path(text: str) -> None:
+    assert not is_path(text)
+
+
+@pytest.mark.parametrize("text", ["localhost", "localhost:5000", "registry.example", "r.example:443", "10.0.0.1:5000"])
+def test_hosts_without_a_repository(text: str) -> None:
+    assert looks_like_host(text)
+
+
+@pytest.mark.parametrize("text", ["bot", "bot:1", "bot.v2", "bot.v2:1", "localhost:5000/x", "r.example:x", "", "."])
+def test_what_does_not_look_like_a_host(text: str) -> None:
+    assert not looks_like_host(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("oci:///usb:1", "write oci:/usb:1"),
+        ("oci://usb:1", "write oci:usb:1; or, if it is in a registry, usb:1"),
+    ],
+)
+def test_layouts_are_no_addresses(text: str, hint: str) -> None:
+    with pytest.raises(InvalidReferenceError) as caught:
+        LayoutReference.parse(text)
+    assert caught.value.hint == hint

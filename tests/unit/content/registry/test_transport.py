@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import logging
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -206,8 +207,8 @@ def test_a_refused_connection_is_reported_at_once(settings: Settings, slept: lis
 
 
 def test_a_host_that_nobody_knows_is_reported_at_once(settings: Settings, slept: list[float]) -> None:
-    with Transport("no_such-host.invalid", settings, sleep=slept.append) as transport:
-        unknown = _failed_lookup("no_such-host.invalid")
+    with Transport("no-such-host.invalid", settings, sleep=slept.append) as transport:
+        unknown = _failed_lookup("no-such-host.invalid")
         with pytest.raises(UnreachableError) as caught:
             transport.request("GET", "/v2/")
     if unknown == socket.EAI_AGAIN:

@@ -79,8 +79,10 @@ def test_sha512_is_proven_as_well(registry: Registry, repository: Repository) ->
 
 @pytest.mark.parametrize("found", [DATA[:-1], DATA + b"x", DATA[:-1] + b"x", b"", b"x" + DATA[1:]])
 def test_other_local_bytes_are_never_stored(registry: Registry, repository: Repository, found: bytes) -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError) as caught:
         repository.push(BLOB, opener_of(found))
+    assert "pack again" in caught.value.hint
+    assert "kitpack verify" in caught.value.hint
     assert registry.blobs == {}
     assert methods(registry)[:2] == ["HEAD", "POST"]
     assert "PUT" not in methods(registry)
