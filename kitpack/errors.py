@@ -155,6 +155,14 @@ class TagExistsError(ContentError):
 
     exit_code = 5
 
+    @classmethod
+    def of(cls, tag: str, found: str, wanted: str) -> TagExistsError:
+        """The error about a tag that stands for one digest and was to stand for another."""
+        return cls(
+            f"the tag {tag!r} already names other content: {found}, not {wanted}",
+            hint="choose a new tag, or move this one with --force",
+        )
+
 
 class IntegrityError(ContentError):
     """Bytes that do not match their digest or size."""

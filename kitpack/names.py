@@ -61,7 +61,7 @@ def tag(
         TagExistsError: When the new name stands for other content.
         UsageError: When the new name is in another repository.
     """
-    from kitpack.content.copy import refuse_moving_tag
+    from kitpack.content.copy import give_tag
 
     settings = settings or Settings.from_env()
     place = find(reference, settings, local=local)
@@ -71,9 +71,7 @@ def tag(
         name = LayoutReference.parse(name).tag
     elif not isinstance(place.target, Layout):
         name = _tag_in(reference, name, settings)
-    if not force:
-        refuse_moving_tag(place.target, name, descriptor.digest)
-    place.target.tag(descriptor, name)
+    give_tag(place.target, descriptor, name, force=force)
     return descriptor
 
 

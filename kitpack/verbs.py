@@ -25,7 +25,7 @@ from kitpack.content.target import Source
 from kitpack.errors import KitfileError, KitpackError, NotFoundError, PackError, UnsafePathError, UsageError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import LAYOUT_SCHEME, Reference
-from kitpack.places import find, local_place, local_store, remote_place, target_place
+from kitpack.places import Place, find, local_place, local_store, remote_place, target_place
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def pack(
         PackError: When the files are not as the Kitfile says.
         TagExistsError: When the tag names other content; the content is stored, the tag is not moved.
     """
-    from kitpack.content.copy import leased, refuse_moving_tag
+    from kitpack.content.copy import give_tag, leased
 
     settings = settings or Settings.from_env()
     place = local_place(tag, settings) if tag else None
@@ -77,9 +77,7 @@ def pack(
     with leased(store):
         descriptor = _pack_into(store, folder, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_event)
         if place:
-            if not force:
-                refuse_moving_tag(store, name, descriptor.digest)
-            store.tag(descriptor, name)
+            give_tag(store, descriptor, name, force=force)
     return descriptor
 
 
@@ -152,7 +150,8 @@ def pull(
 ) -> Descriptor:
     """Fetch a bundle into the local store, under the name it was asked for by.
 
-    The name follows the registry: when the tag has moved there, it moves here.
+    The name follows the registry: when the tag has moved there, it moves here. What it stood for here keeps a name,
+    ``NAME@DIGEST``, so that a bundle that was packed here and never pushed is not lost.
 
     Raises:
         NotFoundError: When the registry does not have it.
@@ -161,12 +160,15 @@ def pull(
     from kitpack.content.copy import copy as copy_content
 
     settings = settings or Settings.from_env()
-    source = remote_place(reference, settings)
+    source, local = remote_place(reference, settings), local_place(reference, settings)
+    found = source.resolve()
+    if local.tag:
+        _keep_named(local, found)
     return copy_content(
         source.target,
-        source.resolve(),
-        local_store(settings),
-        local_place(reference, settings).tag or reference,
+        found,
+        local.target,
+        local.tag or reference,
         referrers=referrers,
         force=True,
         jobs=settings.jobs,
@@ -180,10 +182,20 @@ def copy(
     *,
     referrers: bool = False,
     force: bool = False,
+    local: bool = False,
     settings: Settings | None = None,
     on_event: OnEvent = ignore,
 ) -> Descriptor:
     """Copy a bundle between any two places: the local store, layouts (``oci:DIR:TAG``), registries.
+
+    Args:
+        source: Where it is.
+        destination: Where it should be.
+        referrers: Whether what refers to it comes along.
+        force: Whether a tag that names other content may be moved.
+        local: Whether to look for the source in the local store only.
+        settings: The surroundings.
+        on_event: Told about progress.
 
     Raises:
         TagExistsError: When the destination's tag names other content; nothing was copied.
@@ -192,7 +204,7 @@ def copy(
     from kitpack.content.copy import copy as copy_content
 
     settings = settings or Settings.from_env()
-    origin = find(source, settings)
+    origin = find(source, settings, local=local)
     hosted = destination.startswith(LAYOUT_SCHEME) or Reference.parse(destination).registry
     target = target_place(destination, settings) if hosted else local_place(destination, settings)
     return copy_content(
@@ -271,6 +283,16 @@ def diff(before: str, after: str, *, local: bool = False, settings: Settings | N
 
     settings = settings or Settings.from_env()
     return diff_bundles(inspect(before, local=local, settings=settings), inspect(after, local=local, settings=settings))
+
+
+def _keep_named(place: Place, coming: Descriptor) -> None:
+    """Give what a local tag stands for a name of its own, when the tag is about to stand for something else."""
+    try:
+        found = place.target.resolve(place.tag)
+    except NotFoundError:
+        return
+    if found.digest != coming.digest:
+        place.target.tag(found, str(Reference.parse(place.tag).at(found.digest)))
 
 
 def is_folder(what: str | PathLike[str]) -> bool:

@@ -16,6 +16,8 @@ from kitpack.kitfile.ignore import IgnoreRules
 
 __all__ = ["SourceFile", "walk_files"]
 
+_STORE_MARK = "oci-layout"
+
 EXECUTABLE = 0o755
 PLAIN = 0o644
 """The two modes that are packed, as in git: what else a mode says comes from the umask of the machine."""
@@ -144,7 +146,13 @@ class _Walk:
             raise PackError(
                 f"{printable(path[:200])}… is a folder {MAX_DEPTH} names deep; no file may be deeper than that"
             )
-        for name, is_folder in _sorted_names(self.root / path):
+        names = _sorted_names(self.root / path)
+        if (_STORE_MARK, False) in names:
+            raise PackError(
+                f"{printable(path or '.')} is a store of bundles (an OCI image layout), which does not belong into one",
+                hint="list it in .kitignore, or keep the store elsewhere (KITPACK_HOME)",
+            )
+        for name, is_folder in names:
             child = f"{path}/{name}" if path else name
             if not (self.ignored.covers(child) if is_folder else self.ignored.matches(child)):
                 yield from self.at(child, (*parents, identity))

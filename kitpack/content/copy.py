@@ -13,14 +13,14 @@ from functools import partial
 
 from kitpack.content.events import Counted, Event, OnEvent, ignore
 from kitpack.content.sidebyside import side_by_side
-from kitpack.content.target import Leases, ListsReferrers, Mounts, Source, Target, fetch_manifest, opener_of
+from kitpack.content.target import Leases, ListsReferrers, Mounts, Source, TagsOnce, Target, fetch_manifest, opener_of
 from kitpack.errors import IntegrityError, NotFoundError, TagExistsError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import Manifest
 from kitpack.oci.mediatypes import ANNOTATION_FILEPATH, ANNOTATION_TITLE
 
-__all__ = ["blaming", "copy", "leased", "refuse_moving_tag"]
+__all__ = ["blaming", "copy", "give_tag", "leased", "refuse_moving_tag"]
 
 MAX_DEPTH = 8
 MAX_NODES = 100_000
@@ -67,10 +67,25 @@ def copy(
             refuse_moving_tag(target, tag, root.digest)
         _copy_graphs(source, _roots(source, root, referrers=referrers), target, jobs, on_event)
         if tag:
-            if not force:  # again: the bytes may have taken hours
-                refuse_moving_tag(target, tag, root.digest)
-            target.tag(root, tag)
+            give_tag(target, root, tag, force=force)
     return root
+
+
+def give_tag(target: Target, descriptor: Descriptor, reference: str, *, force: bool = False) -> None:
+    """Give a manifest a name, which stands for nothing else unless ``force`` says that it may be moved.
+
+    In a registry, somebody may take the name between the question and the answer; a layout decides under its lock.
+
+    Raises:
+        TagExistsError: When the name stands for other content.
+        NotFoundError: When the manifest is not there.
+    """
+    if not force and isinstance(target, TagsOnce):
+        target.tag_once(descriptor, reference)
+        return
+    if not force:
+        refuse_moving_tag(target, reference, descriptor.digest)
+    target.tag(descriptor, reference)
 
 
 def refuse_moving_tag(target: Source, reference: str, digest: Digest) -> None:
@@ -84,10 +99,7 @@ def refuse_moving_tag(target: Source, reference: str, digest: Digest) -> None:
     except NotFoundError:
         return
     if found.digest != digest:
-        raise TagExistsError(
-            f"the tag {reference!r} already names other content: {found.digest}, not {digest}",
-            hint="choose a new tag, or move this one with --force",
-        )
+        raise TagExistsError.of(reference, str(found.digest), str(digest))
 
 
 @contextmanager

@@ -28,6 +28,7 @@ __all__ = [
     "Mounts",
     "Opener",
     "Source",
+    "TagsOnce",
     "Target",
     "fetch_bytes",
     "fetch_manifest",
@@ -126,6 +127,20 @@ class Deletes(Protocol):
         Raises:
             NotFoundError: When there is no such tag.
             UnsupportedError: When this place cannot remove a tag alone.
+        """
+        ...
+
+
+@runtime_checkable
+class TagsOnce(Protocol):
+    """Can give a name and make sure in the same step that it is free. No registry can."""
+
+    def tag_once(self, descriptor: Descriptor, reference: str) -> None:
+        """Let a name point at a manifest unless it stands for other content.
+
+        Raises:
+            TagExistsError: When it does.
+            NotFoundError: When the manifest is not here.
         """
         ...
 

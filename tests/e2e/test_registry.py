@@ -271,6 +271,18 @@ def test_a_home_for_short_names(kitpack: Terminal, bot: Path, registry: str, spa
     assert kitpack("inspect", "-q", f"{registry}/{space}/bot:2").out == digest
 
 
+def test_a_pull_loses_nothing_that_was_only_here(kitpack: Terminal, bot: Path, registry: str, space: str) -> None:
+    home = {"KITPACK_REGISTRY": f"{registry}/{space}"}
+    kitpack("push", bot, "bot:1", environment=home)
+    (bot / "prompts" / "reply.md").write_text("never pushed")
+    mine = kitpack("pack", bot, "-t", "bot:1").out.strip()
+    theirs = kitpack("pull", "bot:1", environment=home).out.strip()
+    assert mine != theirs
+    kitpack("gc", "--grace", "0")
+    assert sorted(kitpack("list", "-q").out.split()) == ["bot:1", f"bot@{mine}"]
+    assert "never pushed" in kitpack("inspect", f"bot@{mine}").out
+
+
 def test_remove(kitpack: Terminal, bot: Path, registry: str, space: str, request: pytest.FixtureRequest) -> None:
     name = f"{registry}/{space}"
     kitpack("push", bot, f"{name}:1")

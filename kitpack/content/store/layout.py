@@ -18,7 +18,7 @@ Spec: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +51,7 @@ from kitpack.errors import (
     InvalidManifestError,
     InvalidReferenceError,
     NotFoundError,
+    TagExistsError,
 )
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
@@ -146,6 +147,24 @@ class Layout:
             NotFoundError: When the manifest, or anything it names, is not here.
             InvalidReferenceError: When the name is empty, a digest, very long, or holds spaces or control characters.
         """
+        self._tag(descriptor, reference, lambda _: None)
+
+    def tag_once(self, descriptor: Descriptor, reference: str) -> None:
+        """See :meth:`kitpack.content.target.TagsOnce.tag_once`. Raises as :meth:`tag` besides."""
+
+        def refuse(taken: Descriptor | None) -> None:
+            if taken and taken.digest != descriptor.digest:
+                raise TagExistsError.of(reference, str(taken.digest), str(descriptor.digest))
+
+        self._tag(descriptor, reference, refuse)
+
+    def _tag(self, descriptor: Descriptor, reference: str, check: Callable[[Descriptor | None], None]) -> None:
+        """Give a name after what it stands for has been checked, both under the lock of the index."""
+
+        def named(index: Index) -> Index:
+            check(index.named(reference))
+            return self._keep_referrers(index, index.with_name(entry, reference))
+
         _check_name(reference)
         self._begin()
         with self.lease():
@@ -155,9 +174,8 @@ class Layout:
                 )
             if missing := first_missing(self.path, descriptor):
                 raise self._not_found(missing)
-            kind = read_manifest(self.path, descriptor).artifact_type
-            entry = replace(descriptor.plain(), artifact_type=kind)
-            change_index(self.path, lambda index: self._keep_referrers(index, index.with_name(entry, reference)))
+            entry = replace(descriptor.plain(), artifact_type=read_manifest(self.path, descriptor).artifact_type)
+            change_index(self.path, named)
 
     def untag(self, reference: str) -> None:
         """See :meth:`kitpack.content.target.Deletes.untag`."""

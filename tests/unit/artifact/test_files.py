@@ -287,3 +287,11 @@ def test_opened_at_an_offset_it_starts_there(tmp_path: Path) -> None:
         with file.open_at(offset) as stream:
             assert stream.read() == b"0123456789"[offset:]
             assert stream.read() == b""
+
+
+def test_a_store_inside_the_folder_is_not_packed(tmp_path: Path) -> None:
+    write_files(
+        tmp_path, {"app.py": "1", "out/oci-layout": "{}", "out/blobs/sha256/x": "private"}, "code: [{path: .}]\n"
+    )
+    with pytest.raises(PackError, match="out is a store of bundles"):
+        list(walk_files(tmp_path, ".", IgnoreRules.load(tmp_path)))

@@ -7,6 +7,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from kitpack.content.store.layout import Layout
 from kitpack.content.target import Leases, Target, fetch_bytes, opener_of
 from kitpack.errors import (
     NotFoundError,
+    TagExistsError,
 )
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
@@ -304,3 +306,20 @@ def _use_read_only(read_only: Layout) -> None:
         push_blob(read_only, b"new")
     with pytest.raises(PermissionError):
         read_only.untag("v1")
+
+
+def test_of_many_who_want_a_name_at_once_one_gets_it(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "layout")
+    rivals = [push_artifact(layout, {"f": bytes([number])}) for number in range(8)]
+
+    def claim(descriptor: Descriptor) -> bool:
+        try:
+            layout.tag_once(descriptor, "bot:1")
+        except TagExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        won = list(pool.map(claim, rivals))
+    assert won.count(True) == 1
+    assert layout.resolve("bot:1").digest == rivals[won.index(True)].digest
