@@ -31,6 +31,7 @@ from kitpack.settings import Settings
 from kitpack.verbs import is_folder, load_folder
 
 if TYPE_CHECKING:
+    from kitpack.artifact.installed import Installed
     from kitpack.content.store.repair import Moved
 
 __all__ = ["Examined", "Fault", "check", "examine", "repair", "verify"]
@@ -264,12 +265,20 @@ def _drift(folder: Path) -> Examined:
         kind, more = _DRIFTS.get(one.problem, ("modified", f", {one.problem}"))
         faults.append(Fault(kind=kind, text=f"{one.path}{more} (unpacked from {origin})"))
     return Examined(
-        praise=f"{folder} is intact\nit holds {name}",
+        praise=f"{folder} is intact\nit holds {_held(installed) or name}",
         faults=tuple(faults),
         hints=tuple(
             f"`kitpack unpack {origin} -o {shlex.quote(str(folder))} --overwrite` restores it" for origin in origins
         ),
     )
+
+
+def _held(installed: Installed) -> str:
+    """The bundles that files of a folder belong to: several, when parts of one were unpacked over another."""
+    origins = installed.origins
+    if len(origins) == 1:
+        return next(iter(origins))
+    return " and ".join(f"{origin} ({count} file{'s' * (count > 1)})" for origin, count in sorted(origins.items()))
 
 
 _DRIFTS = {"missing": ("missing", ""), "changed": ("modified", ""), "mode": ("modified", ", whether it is executable")}

@@ -61,7 +61,7 @@ _MEANT = {
 
 _MISSING = {
     "promote": "`kitpack tag REF production --force` moves a tag",
-    "rollback": "`kitpack tag REF production --force` moves a tag back; `kitpack unpack REF -o DIR` brings back files",
+    "rollback": "`kitpack unpack REF -o DIR` brings an older version back",
 }
 """What there is no command for, and what to do instead."""
 
@@ -146,6 +146,6 @@ def _as_failure(error: click.ClickException | KitpackError | OSError, arguments:
         return error
     if isinstance(error, click.ClickException):
         command = " ".join(["kitpack", *(word for word in arguments[:1] if word in _COMMANDS)])
-        return UsageError(error.format_message(), hint=f"{command} --help")
+        return UsageError(" ".join(error.format_message().split()), hint=f"{command} --help")
     place = f"{error.filename}: " if error.filename else ""
     return KitpackError(f"{place}{error.strerror or error}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from kitpack.cli.render import one_line
 from kitpack.content.events import Event
 
 if TYPE_CHECKING:
@@ -109,4 +110,6 @@ def _bars() -> Progress:
 
 
 def _tail(name: str) -> str:
-    return name if len(name) <= _MAX_NAME else f"…{name[1 - _MAX_NAME :]}"
+    """The end of a name, made harmless first: what is cut off an escape must not leave half of one."""
+    safe = one_line(name)
+    return safe if len(safe) <= _MAX_NAME else f"…{safe[1 - _MAX_NAME :]}"

@@ -6,6 +6,7 @@ Results go to standard output, everything else to standard error: ``--quiet`` an
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ __all__ = [
     "count",
     "heading",
     "human_size",
+    "one_line",
     "print_json",
     "print_table",
     "safe_text",
@@ -35,11 +37,13 @@ __all__ = [
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _SHORT_DIGEST = len("sha256:") + 12
+_RAW_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def print_json(value: Mapping[str, object] | Sequence[object]) -> None:
-    """Print JSON, indented, in the characters people write in."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Print JSON, indented, in the characters people write in; those that could take over a terminal are escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)  # which escapes no more than the first 32 by itself
+    click.echo(_RAW_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def camel_case(value: DataclassInstance) -> dict[str, object]:
@@ -50,7 +54,7 @@ def camel_case(value: DataclassInstance) -> dict[str, object]:
 def say(text: str, *, quiet: bool = False) -> None:
     """Tell the person in front of the terminal something that is not a result."""
     if not quiet:
-        click.echo(safe_text(text), err=True)
+        click.echo(one_line(text), err=True)
 
 
 def show_error(error: KitpackError, *, as_json: bool) -> None:
@@ -61,9 +65,9 @@ def show_error(error: KitpackError, *, as_json: bool) -> None:
         print_json({"error": {**value, "issues": [camel_case(issue) for issue in issues]}})
         return
     show_issues(issues, err=True)
-    click.echo(click.style("error: ", fg="red", bold=True) + safe_text(error.message), err=True)
+    click.echo(click.style("error: ", fg="red", bold=True) + one_line(error.message), err=True)
     if error.hint:
-        click.echo(click.style("hint:  ", fg="cyan") + safe_text(error.hint), err=True)
+        click.echo(click.style("hint:  ", fg="cyan") + one_line(error.hint), err=True)
 
 
 def show_issues(issues: Iterable[Issue], *, err: bool = False) -> None:
@@ -73,7 +77,7 @@ def show_issues(issues: Iterable[Issue], *, err: bool = False) -> None:
         colour = "red" if issue.severity == "error" else "yellow"
         severity = click.style(f"{issue.severity}:", fg=colour, bold=True)
         advice = f" ({issue.hint})" if issue.hint else ""
-        click.echo(f"{safe_text(place)}: {severity} {safe_text(issue.message + advice)}", err=err)
+        click.echo(f"{one_line(place)}: {severity} {one_line(issue.message + advice)}", err=err)
 
 
 def human_size(size: int) -> str:
@@ -94,7 +98,7 @@ def count(number: int, thing: str) -> str:
 def heading(text: str) -> None:
     """Print a heading."""
     click.echo()
-    click.secho(safe_text(text), bold=True)
+    click.secho(one_line(text), bold=True)
 
 
 def print_table(
@@ -109,7 +113,7 @@ def print_table(
         header: A first row, in faint letters.
         right: The columns whose cells end in line.
     """
-    cells = [[safe_text(cell) for cell in row] for row in ([header, *rows] if header else rows)]
+    cells = [[one_line(cell) for cell in row] for row in ([header, *rows] if header else rows)]
     if not cells:
         return
     widths = [max(_width(row[column]) for row in cells) for column in range(len(cells[0]))]
@@ -125,8 +129,13 @@ def print_table(
 
 
 def safe_text(text: str) -> str:
-    """Text from a bundle that cannot take over the terminal; line breaks and tabs stay."""
+    """The text of a prompt or a Kitfile, which cannot take over the terminal; line breaks and tabs stay."""
     return printable(text, keep="\n\t")
+
+
+def one_line(text: str) -> str:
+    """A name, or a sentence with names in it, which can neither take over the terminal nor forge a line of its own."""
+    return printable(text)
 
 
 def _columns() -> int:

@@ -14,7 +14,7 @@ from kitpack.cli.options import (
     with_settings,
 )
 from kitpack.cli.progress import proof
-from kitpack.cli.render import camel_case, count, human_size, print_json, safe_text, say
+from kitpack.cli.render import camel_case, count, human_size, one_line, print_json, say
 from kitpack.cli.types import DURATION, FOLDER_OR_REFERENCE, REFERENCE
 from kitpack.settings import Settings
 
@@ -144,8 +144,8 @@ def verify_command(
         print_json({"ok": not found.faults, "faults": [str(fault) for fault in found.faults]})
     else:
         for fault in found.faults:
-            click.echo(click.style(f"{fault.kind}: ", fg="red", bold=True) + safe_text(fault.text))
-        for hint in found.hints if found.faults else [found.praise]:
+            click.echo(click.style(f"{fault.kind}: ", fg="red", bold=True) + one_line(fault.text))
+        for hint in found.hints if found.faults else found.praise.split("\n", 1):
             say(hint, quiet=quiet)
     if found.faults:
         raise click.exceptions.Exit(6)
@@ -161,9 +161,9 @@ def _repair(what: str, *, as_json: bool, quiet: bool, settings: Settings) -> Non
         print_json({"ok": not faults, "faults": faults, "moved": places})
     else:
         for fault in faults:
-            click.echo(safe_text(fault))
+            click.echo(one_line(fault))
         for one in moved:
-            click.echo(safe_text(f"moved: {one.digest} to {one.path}"))
+            click.echo(one_line(f"moved: {one.digest} to {one.path}"))
         hint = "pull or pack the bundles again" if moved else "nothing had to be moved"
         say(hint if faults else f"{what or 'the local store'} is intact", quiet=quiet)
     if faults:

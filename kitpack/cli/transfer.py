@@ -127,7 +127,7 @@ def copy_command(
 @click.option(
     "--only", type=_TYPES, multiple=True, help="Types (prompts,configs,...), paths or globs; separate with commas."
 )
-@click.option("--overwrite", is_flag=True, help="Replace files that were changed.")
+@click.option("--overwrite", is_flag=True, help="Replace or remove files that were changed.")
 @local_option
 @json_option
 @quiet_option

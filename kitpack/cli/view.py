@@ -11,7 +11,7 @@ import click
 from kitpack import verbs
 from kitpack.artifact.bundle import Bundle, Text
 from kitpack.cli.options import json_option, local_option, with_registry
-from kitpack.cli.render import camel_case, count, heading, human_size, print_json, print_table, safe_text, say
+from kitpack.cli.render import camel_case, count, heading, human_size, one_line, print_json, print_table, safe_text, say
 from kitpack.cli.types import REFERENCE
 from kitpack.settings import Settings
 
@@ -104,7 +104,7 @@ def list_command(repository: str | None, *, local: bool, as_json: bool, quiet: b
         print_json([camel_case(one) for one in found])
     elif quiet:
         for one in found:
-            click.echo(safe_text(one.reference))
+            click.echo(one_line(one.reference))
     elif not found:
         say("nothing here yet; `kitpack pack DIR -t NAME:TAG` makes a bundle")
     elif all(one.size is None for one in found):

@@ -130,7 +130,7 @@ def _read_tree(raw: bytes, faults: _Faults) -> Node | None:
     except yaml.MarkedYAMLError as error:
         faults.add(*_syntax_fault(error, text))
     except yaml.YAMLError as error:
-        faults.add(0, 0, f"it is not YAML: {error}")
+        faults.add(0, 0, f"it is not YAML: {' '.join(str(error).split())}")
     return None
 
 

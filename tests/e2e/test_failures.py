@@ -56,7 +56,7 @@ USAGE = {
     "a flag without its value": (["unpack", "bot:1", "--only"], "kitpack unpack --help"),
     "a command of docker": (["rmi", "bot:1"], "did you mean `kitpack remove`?"),
     "a command of others": (["images"], "did you mean `kitpack list`?"),
-    "a command there is not": (["rollback", "bot:1"], "kitpack tag"),
+    "a command there is not": (["rollback", "bot:1"], "kitpack unpack REF -o DIR"),
     "a reference in the place of a folder": (["pack", "bot:2"], "kitpack pack DIR -t bot:2"),
     "a new name without a tag": (["pack", "{folder}/bot", "-t", "new"], "add a tag: new:TAG\n"),
     "a new name in a layout without a tag": (["copy", "bot:1", "oci:usb"], "add a tag: oci:usb:TAG\n"),

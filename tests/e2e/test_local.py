@@ -336,3 +336,15 @@ def test_a_reader_that_goes_away_is_no_error(kitpack: Terminal, packed: str) -> 
     finally:
         os.close(writing)
     assert ended.err == ""
+
+
+def test_a_folder_tells_which_bundles_it_holds(kitpack: Terminal, bot: Path, tmp_path: Path) -> None:
+    kitpack("pack", bot, "-t", "bot:1")
+    (bot / "prompts" / "reply.md").write_text("another\n")
+    kitpack("pack", bot, "-t", "bot:2")
+    kitpack("unpack", "bot:1", "-o", tmp_path / "out")
+    assert "it holds bot:1\n" in kitpack("verify", tmp_path / "out").err + kitpack("verify", tmp_path / "out").out
+    kitpack("unpack", "bot:2", "-o", tmp_path / "out", "--only", "prompts")
+    told = kitpack("verify", tmp_path / "out")
+    assert "it holds bot:1 (" in told.out + told.err
+    assert "bot:2 (2 files)" in told.out + told.err
