@@ -37,7 +37,7 @@ class Settings:
     Attributes:
         home: The folder of the local store.
         registry: Registry and repository prefix of references without a host; empty for none.
-        docker_config: Docker's configuration file.
+        docker_config: Docker's configuration file; None when there is no home folder that it could be in.
         auth_file: A further file of credentials, or None.
         ca_file: Certificate authorities to trust instead of the system's, PEM.
         client_cert: A client certificate, PEM.
@@ -49,7 +49,7 @@ class Settings:
 
     home: Path
     registry: str = ""
-    docker_config: Path
+    docker_config: Path | None
     auth_file: Path | None = None
     ca_file: Path | None = None
     client_cert: Path | None = None
@@ -63,13 +63,13 @@ class Settings:
         """Read the settings from environment variables.
 
         Raises:
-            UsageError: When a variable that must be a number is not one.
+            UsageError: When a variable that must be a number is not one, or the user's home folder is needed
+                and there is none.
         """
-        home = Path.home()
         return cls(
-            home=_path(environ, "KITPACK_HOME") or _data_folder(environ, home) / "kitpack",
+            home=_path(environ, "KITPACK_HOME") or _data_folder(environ) / "kitpack",
             registry=environ.get("KITPACK_REGISTRY", "").strip().rstrip("/"),
-            docker_config=(_path(environ, "DOCKER_CONFIG") or home / ".docker") / "config.json",
+            docker_config=_docker_config(environ),
             auth_file=_path(environ, "REGISTRY_AUTH_FILE"),
             ca_file=_path(environ, "KITPACK_CA_FILE"),
             client_cert=_path(environ, "KITPACK_CLIENT_CERT"),
@@ -82,7 +82,26 @@ class Settings:
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:
     value = environ.get(name, "")
-    return Path(value).expanduser() if value else None
+    try:
+        return Path(value).expanduser() if value else None
+    except RuntimeError:
+        raise UsageError(
+            f"{name}={value[:200]!r}: there is no such home folder", hint=f"write the whole path: export {name}=/DIR"
+        ) from None
+
+
+def _docker_config(environ: Mapping[str, str]) -> Path | None:
+    folder = _path(environ, "DOCKER_CONFIG")
+    home = None if folder else _user_folder()
+    return folder / "config.json" if folder else home / ".docker" / "config.json" if home else None
+
+
+def _user_folder() -> Path | None:
+    """The user's home folder; None for a user without HOME and without an entry in the system's list."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def _number(environ: Mapping[str, str], name: str, *, least: int, most: int) -> int | None:
@@ -94,7 +113,13 @@ def _number(environ: Mapping[str, str], name: str, *, least: int, most: int) -> 
     return int(value)
 
 
-def _data_folder(environ: Mapping[str, str], home: Path) -> Path:
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support"
-    return _path(environ, "XDG_DATA_HOME") or home / ".local" / "share"
+def _data_folder(environ: Mapping[str, str]) -> Path:
+    if sys.platform != "darwin" and (data := _path(environ, "XDG_DATA_HOME")):
+        return data
+    home = _user_folder()
+    if home is None:
+        raise UsageError(
+            "there is no home folder, and KITPACK_HOME does not say where the local store is",
+            hint="export KITPACK_HOME=/DIR",
+        )
+    return home / "Library" / "Application Support" if sys.platform == "darwin" else home / ".local" / "share"

@@ -7,13 +7,15 @@ titles. Only what is asked for is fetched: the view itself needs the manifest, t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 
 from kitpack.artifact.decompress import Limits
 from kitpack.artifact.dialects import KITFILE_CONFIGS, Layer, read_layer, read_layers
+from kitpack.artifact.extract import Member
 from kitpack.content.target import Source, fetch_bytes, fetch_manifest
 from kitpack.content.verify import VerifyingStream
 from kitpack.errors import IntegrityError, InvalidManifestError, NotFoundError
@@ -29,6 +31,9 @@ TEXT_LIMIT = 1 << 20
 
 ARCHIVE_LIMIT = 64 << 20
 """Bytes that a compressed layer, or all prompts together, may become in memory."""
+
+TEXTS_LIMIT = 10_000
+"""Members of archives that are read for their text; a layer with more than are left is listed as one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +127,14 @@ class Bundle:
     def texts(self, layers: Iterable[Layer]) -> list[Text]:
         """The small files of some layers, read; of very many, the later ones only listed."""
         found: list[Text] = []
-        total = 0
+        total, left = 0, TEXTS_LIMIT
         for layer in layers:
-            if total > ARCHIVE_LIMIT:
-                found.append(Text(path=layer.path, size=layer.descriptor.size, text=None))
+            if total > ARCHIVE_LIMIT or not left:
+                found.append(_listed(layer))
                 continue
-            texts = list(self._texts(layer))
+            texts, members = self._texts(layer, left)
             total += sum(text.size for text in texts)
+            left -= members
             found += texts
         return found
 
@@ -143,20 +149,29 @@ class Bundle:
             if layer.path == path and layer.verbatim:
                 return fetch_bytes(self.source, layer.descriptor)
         for layer in self.layers:
-            if not layer.verbatim and _could_hold(layer, path) and path in (contents := self._contents(layer)):
-                return contents[path]
+            if not layer.verbatim and _could_hold(layer, path):
+                found = [one.stream.read() for one in self._members(layer) if one.is_file and one.path == path]
+                if found:
+                    return found[0]
         raise NotFoundError(f"the bundle has no file {path!r}")
 
-    def _texts(self, layer: Layer) -> Iterator[Text]:
+    def _texts(self, layer: Layer, most: int) -> tuple[list[Text], int]:
+        """The files of a layer, and how many members were read for them; when there are too many, only the layer."""
         if layer.descriptor.size > TEXT_LIMIT:
-            yield Text(path=layer.path, size=layer.descriptor.size, text=None)
-        elif layer.verbatim:
-            yield _text(layer.path, fetch_bytes(self.source, layer.descriptor))
-        else:
-            yield from [_text(path, data) for path, data in self._contents(layer).items()]
+            return [_listed(layer)], 1
+        if layer.verbatim:
+            return [_text(layer.path, fetch_bytes(self.source, layer.descriptor))], 1
+        texts, number = [], 0
+        with closing(self._members(layer)) as members:
+            for number, member in enumerate(members, 1):
+                if number > most:
+                    return [_listed(layer)], most
+                if member.is_file:
+                    texts.append(_text(member.path, member.stream.read()))
+        return texts, number
 
-    def _contents(self, layer: Layer) -> dict[str, bytes]:
-        """The files in a small layer that is an archive or compressed."""
+    def _members(self, layer: Layer) -> Generator[Member, None, None]:
+        """What is in a small layer that is an archive or compressed; proven when all of it has been taken."""
         descriptor = layer.descriptor
         if descriptor.size > MAX_MANIFEST_SIZE:
             raise IntegrityError(
@@ -165,10 +180,12 @@ class Bundle:
                 hint="unpack it: kitpack unpack REF --only PATH",
             )
         with self.source.fetch(descriptor) as raw, VerifyingStream(raw, descriptor) as proven:
-            members = read_layer(proven, layer, Limits(total_bytes=ARCHIVE_LIMIT))
-            contents = {member.path: member.stream.read() for member in members if member.is_file}
+            yield from read_layer(proven, layer, Limits(total_bytes=ARCHIVE_LIMIT))
             proven.drain()
-        return contents
+
+
+def _listed(layer: Layer) -> Text:
+    return Text(path=layer.path, size=layer.descriptor.size, text=None)
 
 
 def _text(path: str, data: bytes) -> Text:

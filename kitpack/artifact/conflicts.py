@@ -6,7 +6,7 @@ import stat
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from kitpack.artifact.install import files_below, folders_above
+from kitpack.artifact.install import files_below, folders_above, other_file_system
 from kitpack.artifact.installed import Installed, InstalledFile, is_unchanged
 from kitpack.artifact.paths import printable
 from kitpack.errors import FileConflictError
@@ -24,6 +24,7 @@ def refuse_obstacles(folder: Path, arriving: Iterable[str], leaving: Collection[
 
     Raises:
         FileConflictError: When something other than a folder stands where one must be, or the other way round.
+        UnpackError: When something is mounted on the way.
     """
     arriving, going = tuple(arriving), frozenset(leaving)
     for path in folders_above([*arriving, *going]):
@@ -33,6 +34,8 @@ def refuse_obstacles(folder: Path, arriving: Iterable[str], leaving: Collection[
                 f"{folder / printable(path)} is not a folder, but the bundle has files below that path",
                 hint="move it away, or unpack into another folder",
             )
+        if stat.S_ISDIR(mode) and (folder / path).lstat().st_dev != folder.stat().st_dev:
+            raise other_file_system(folder / printable(path), folder)
     for path in arriving:
         if stat.S_ISDIR(_mode(folder / path)) and not _is_emptied(folder, path, going):
             raise FileConflictError(

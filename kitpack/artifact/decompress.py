@@ -26,7 +26,7 @@ _SUFFIXES = {"gzip": "gzip", "gz": "gzip", "zstd": "zstd", "zst": "zstd"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much a layer may grow into while it is unpacked.
+    """How much a layer, or a bundle, may grow into while it is unpacked.
 
     Attributes:
         total_bytes: Bytes of one layer, decompressed.
@@ -35,6 +35,9 @@ class Limits:
         trailing_bytes: Bytes after an archive's end marker; tools pad with zeros there.
         ratio: Decompressed bytes for each compressed one; gzip cannot do more than 1032.
         ratio_from: Decompressed bytes below which the ratio does not matter.
+        bundle_ratio: Bytes of all files of a bundle for each byte of its blobs, each blob counted once; text shrinks to
+            a tenth, weights hardly at all.
+        bundle_ratio_from: Bytes of files beyond which that ratio begins to matter.
     """
 
     total_bytes: int = 4 << 40
@@ -43,6 +46,8 @@ class Limits:
     trailing_bytes: int = 16 << 20
     ratio: int = 1000
     ratio_from: int = 100 << 20
+    bundle_ratio: int = 100
+    bundle_ratio_from: int = 1 << 30
 
 
 DEFAULT_LIMITS = Limits()

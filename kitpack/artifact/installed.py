@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import stat
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -16,10 +18,13 @@ from kitpack.errors import StoreError, UnsafePathError
 from kitpack.oci.digest import Digest
 from kitpack.oci.jsontext import Json, JsonObject, parse_object
 
-__all__ = ["RECORD_NAME", "Drift", "Installed", "InstalledFile", "find_drift", "hash_file", "is_unchanged"]
+__all__ = ["RECORD_NAME", "Drift", "Installed", "InstalledFile", "find_drift", "hash_file", "is_unchanged", "read_own"]
 
 RECORD_NAME = ".kitpack.json"
 _VERSION = 1
+_LONGEST = 1 << 30  # bytes of a record; one of a million files is half as long
+_NO_STAMP = (0, 0, 0)
+_NO_FILE = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO})  # a link (on some systems: EMLINK), a socket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +36,10 @@ class InstalledFile:
         size: Its number of bytes.
         mode: Its permission bits.
         role: Its role in the bundle.
-        archive: The digest of the archive it came out of; empty when it is a layer of its own.
+        archive: What it came out of, as :attr:`Installed.archives` calls it; empty when it is a layer of its own.
         origin: The bundle it belongs to, as the user called it.
-        stamp: Modification time in nanoseconds and inode: unchanged stamps need no hashing.
+        stamp: Modification time in nanoseconds, inode and change time: unchanged stamps need no hashing.
+        adopted: Whether the user had it before kitpack came; then it is not removed with the bundle.
     """
 
     digest: str
@@ -42,12 +48,17 @@ class InstalledFile:
     role: str
     archive: str = ""
     origin: str = ""
-    stamp: tuple[int, int] = (0, 0)
+    stamp: tuple[int, int, int] = _NO_STAMP
+    adopted: bool = False
 
     def stamped(self, location: Path) -> InstalledFile:
-        """The same file with the stamp of what stands there; moving it within its file system changes no stamp."""
-        now = location.lstat()
-        return replace(self, stamp=(now.st_mtime_ns, now.st_ino))
+        """The same file with the stamp of what stands there."""
+        return replace(self, stamp=_stamp(location.lstat()))
+
+    def settled(self, location: Path) -> InstalledFile:
+        """The same file after a move or a change of mode, of which the change time tells and nothing else."""
+        now = _stamp(location.lstat())
+        return replace(self, stamp=now) if now[:2] == self.stamp[:2] else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +69,8 @@ class Installed:
         reference: What the user asked for.
         digest: The manifest it was.
         files: Every file of it, by path.
-        archives: The number of files in every archive that was unpacked whole, by digest.
+        archives: The number of files in every archive that was unpacked whole, by its digest and, where that alone
+            does not tell their paths, a path.
     """
 
     reference: str = ""
@@ -74,7 +86,7 @@ class Installed:
             StoreError: When the record is damaged.
         """
         try:
-            raw = (folder / RECORD_NAME).read_bytes()
+            raw = read_own(folder / RECORD_NAME)
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:
@@ -99,22 +111,23 @@ class Installed:
 
     def unstamped(self) -> Installed:
         """The record for somebody who trusts no stamp: every file has to be read again."""
-        return replace(self, files={path: replace(file, stamp=(0, 0)) for path, file in self.files.items()})
+        return replace(self, files={path: replace(file, stamp=_NO_STAMP) for path, file in self.files.items()})
 
     @property
     def origins(self) -> Counter[str]:
         """How many files there are of each bundle: of several, when parts of one were unpacked over another."""
         return Counter(file.origin for file in self.files.values())
 
-    def with_stamp(self, path: str, file: InstalledFile) -> InstalledFile:
-        """The file with the stamp of this record, when the record has the same content under that path."""
+    def recalled(self, path: str, file: InstalledFile) -> InstalledFile:
+        """The file with what this record knows of it, when the record has the same content under that path."""
         known = self.files.get(path)
-        return replace(file, stamp=known.stamp) if known and known.digest == file.digest else file
+        same = known is not None and known.digest == file.digest
+        return replace(file, stamp=known.stamp, adopted=known.adopted) if known and same else file
 
-    def of_archive(self, digest: str, folder: Path) -> dict[str, InstalledFile]:
+    def of_archive(self, archive: str, folder: Path) -> dict[str, InstalledFile]:
         """The files of an archive, when all of them are in place and unchanged; else nothing."""
-        files = {path: file for path, file in self.files.items() if file.archive == digest}
-        whole = len(files) == self.archives.get(digest)
+        files = {path: file for path, file in self.files.items() if file.archive == archive}
+        whole = len(files) == self.archives.get(archive)
         return files if whole and all(is_unchanged(folder / path, file) for path, file in files.items()) else {}
 
     def save(self, folder: Path, scratch: Path) -> None:
@@ -155,13 +168,44 @@ def is_unchanged(location: Path, file: InstalledFile) -> bool:
         return False
     if not stat.S_ISREG(now.st_mode) or now.st_size != file.size:
         return False
-    return (now.st_mtime_ns, now.st_ino) == file.stamp or _has_digest(location, file.digest)
+    return _stamp(now) == file.stamp or _has_digest(location, file.digest)
 
 
 def hash_file(location: Path, algorithm: str = "sha256") -> str:
     """The digest of a file's content."""
     with location.open("rb") as stream:
         return f"{algorithm}:{hashlib.file_digest(stream, algorithm).hexdigest()}"
+
+
+def read_own(location: Path) -> bytes:
+    """Read a file that kitpack wrote, but nothing that only stands in its place: no link, no pipe, no device.
+
+    Raises:
+        StoreError: When it is no file, or far too long.
+    """
+    try:
+        fd = os.open(location, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        raise _not_own(location) from None
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _LONGEST:
+        os.close(fd)
+        raise _not_own(location)
+    with os.fdopen(fd, "rb") as file:
+        return file.read(_LONGEST)
+
+
+def _not_own(location: Path) -> StoreError:
+    return StoreError(
+        f"{location} is damaged: it is not a file that kitpack wrote",
+        hint="delete it and unpack again with --overwrite",
+    )
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_mtime_ns, found.st_ino, found.st_ctime_ns
 
 
 def _has_digest(location: Path, digest: str) -> bool:
@@ -189,8 +233,9 @@ def _members(value: Json) -> JsonObject:
 def _file(value: Json) -> InstalledFile:
     one = _members(value)
     stamp = one["stamp"]
-    if not isinstance(stamp, list) or len(stamp) != 2:
-        raise TypeError("stamp: expected two numbers")
+    if not isinstance(stamp, list) or len(stamp) not in (2, 3):
+        raise TypeError("stamp: expected three numbers")
+    numbers = [_number(part) for part in stamp]
     return InstalledFile(
         digest=str(Digest.parse(str(one["digest"]))),
         size=_number(one["size"]),
@@ -198,7 +243,8 @@ def _file(value: Json) -> InstalledFile:
         role=str(one["role"]),
         archive=str(one["archive"]),
         origin=str(one["origin"]),
-        stamp=(_number(stamp[0]), _number(stamp[1])),
+        stamp=(numbers[0], numbers[1], numbers[2]) if len(numbers) == 3 else _NO_STAMP,  # once there were two
+        adopted=one.get("adopted") is True,
     )
 
 

@@ -27,8 +27,9 @@ _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u20
 _HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, halves of surrogate pairs, line and paragraph separators
 
 _GIT = ".git"  # git runs what its configuration names, in whatever folder it stands
-_TOP_LEVEL = frozenset({".ssh", ".kitpack.json"})  # what a home folder obeys; what kitpack knows of an unpacked bundle
-_STAGING = ".kitpack-"  # where files wait until they have been proven
+_SSH = ".ssh"  # what a home folder obeys
+_RECORD = ".kitpack.json"  # what kitpack knows of an unpacked bundle, in whatever folder it was unpacked
+_STAGING = ".kitpack-"  # where files wait until they have been proven, in any such folder
 
 
 def printable(text: str, *, keep: str = "") -> str:
@@ -192,10 +193,11 @@ def _fault_of_parts(parts: list[str]) -> str:
 
 
 def _fault_of_place(parts: list[str]) -> str:
-    top = _folded(parts[0]).rstrip(" .")
-    if top in _TOP_LEVEL or top.startswith(_STAGING):
-        return f"is in a place that bundles may not write to ({top})"
-    if any(_folded(part).rstrip(" .") == _GIT for part in parts):
+    names = [_folded(part).rstrip(" .") for part in parts]
+    ours = [name for name in names if name == _RECORD or name.startswith(_STAGING)]
+    if ours or names[0] == _SSH:
+        return f"is in a place that bundles may not write to ({shown([*ours, _SSH][0])})"
+    if _GIT in names:
         return "is inside a .git folder, from which git runs commands"
     return ""
 

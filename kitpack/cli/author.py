@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import stat
 from pathlib import Path
 
 import click
@@ -47,7 +50,7 @@ def init_command(folder: Path, name: str | None, *, force: bool, stdout: bool, a
     text = draft_kitfile(folder, name=name)
     path = None if stdout else _kitfile_to_write(folder, KITFILE_NAMES, force=force)
     if path:
-        path.write_text(text, encoding="utf-8")
+        _write(path, text, force=force)
     if as_json:
         print_json({"kitfile": str(path) if path else None, "text": text})
     elif path:
@@ -156,6 +159,31 @@ def pack_command(
         return
     say(f"packed {tag or folder}", quiet=quiet)
     click.echo(str(packed.digest))
+
+
+def _write(path: Path, text: str, *, force: bool) -> None:
+    """Write a file, never through a link, and replace one in a single step only.
+
+    Raises:
+        UsageError: When what is there is no ordinary file.
+    """
+    if not force:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+        return
+    mode = path.lstat().st_mode if os.path.lexists(path) else None
+    if mode is not None and not stat.S_ISREG(mode):
+        raise UsageError(f"{path} is not an ordinary file, so it is not replaced", hint=f"remove it first: rm {path}")
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with new.open("x", encoding="utf-8") as file:
+            file.write(text)
+        if mode is not None:
+            new.chmod(stat.S_IMODE(mode))
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _kitfile_to_write(folder: Path, names: tuple[str, ...], *, force: bool) -> Path:

@@ -22,8 +22,9 @@ from kitpack.cli.options import (
 from kitpack.cli.progress import progress
 from kitpack.cli.render import human_size, print_json, say
 from kitpack.cli.types import FOLDER_OR_REFERENCE, NEW_FOLDER, NEW_REFERENCE, REFERENCE, Words
-from kitpack.errors import KitpackError
+from kitpack.errors import KitpackError, UsageError
 from kitpack.oci.descriptor import Descriptor
+from kitpack.oci.reference import looks_like_host
 from kitpack.settings import Settings
 
 __all__ = ["copy_command", "pull_command", "push_command", "unpack_command"]
@@ -104,11 +105,20 @@ def pull_command(reference: str, *, referrers: bool, as_json: bool, quiet: bool,
 @click.argument("destination", metavar="DST", type=NEW_REFERENCE)
 @referrers_option
 @force_option
+@local_option
 @json_option
 @quiet_option
 @with_registry
 def copy_command(
-    source: str, destination: str, *, referrers: bool, force: bool, as_json: bool, quiet: bool, settings: Settings
+    source: str,
+    destination: str,
+    *,
+    referrers: bool,
+    force: bool,
+    local: bool,
+    as_json: bool,
+    quiet: bool,
+    settings: Settings,
 ) -> None:
     """Copy a bundle between the local store, registries and layouts (oci:DIR:TAG).
 
@@ -116,8 +126,20 @@ def copy_command(
       kitpack copy localhost:5000/team/assistant:1.4.0 oci:/media/usb:1.4.0
       kitpack copy localhost:5000/dev/bot:1.4.0 localhost:5000/prod/bot:1.4.0
     """
+    if looks_like_host(destination):  # HOST:PORT reads as NAME:TAG, which nobody means who copies
+        raise UsageError(
+            f"{destination} is a registry, not a bundle in it", hint=f"name the bundle, too: {destination}/NAME:TAG"
+        )
     with progress("copying", quiet=quiet or as_json) as meter:
-        copied = verbs.copy(source, destination, referrers=referrers, force=force, settings=settings, on_event=meter)
+        copied = verbs.copy(
+            source,
+            destination,
+            referrers=referrers,
+            force=force,
+            local=local,
+            settings=settings,
+            on_event=meter,
+        )
     _report("copied", destination, copied, meter.moved, as_json=as_json, quiet=quiet)
 
 

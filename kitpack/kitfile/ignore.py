@@ -10,29 +10,26 @@ Spec: https://docs.docker.com/build/concepts/context/#dockerignore-files
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from kitpack.errors import Issue, KitfileError
+from kitpack.kitfile.glob import Pattern
 from kitpack.kitfile.model import KITFILE_NAMES
+from kitpack.kitfile.paths import read_bounded
 
 __all__ = ["IGNORE_NAME", "IgnoreRules"]
 
 IGNORE_NAME = ".kitignore"
 
 _NEVER = frozenset({*KITFILE_NAMES, IGNORE_NAME, ".kitpack.json", ".git"})
-_TOKEN = re.compile(
-    r"(?P<deep>\*\*/?)|(?P<star>\*)|(?P<one>\?)|\\(?P<plain>.)|\[(?P<not>\^?)(?P<set>(?:\\.|[^\\\]])+)\]|(?P<char>.)",
-    re.DOTALL,
-)
-_SPAN = re.compile(r"\\?(?P<low>.)(?:-\\?(?P<high>.))?", re.DOTALL)
+_MAX_SIZE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    pattern: re.Pattern[str]
+    pattern: Pattern
     ignores: bool
 
 
@@ -51,17 +48,21 @@ class IgnoreRules:
         """Read the ``.kitignore`` of a folder; without one, only what is always left out is left out.
 
         Raises:
-            KitfileError: With a fault for every line that is not a pattern.
-            OSError: When the file is there and cannot be read.
+            KitfileError: When it is too large, or no text; with a fault for every line that is not a pattern.
+            OSError: When the file is there and cannot be read, or is no ordinary file.
         """
         path = folder / IGNORE_NAME
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            raw = read_bounded(path, _MAX_SIZE)
         except FileNotFoundError:
             return cls()
+        if len(raw) > _MAX_SIZE:
+            message = f"it has more than {_MAX_SIZE} bytes"
+            raise KitfileError([Issue(path=str(path), message=message, hint="write fewer patterns, with * in them")])
+        try:
+            return cls.parse(_with_plain_breaks(raw.decode("utf-8-sig")), str(path))
         except UnicodeDecodeError:
             raise KitfileError([Issue(path=str(path), message="it is not UTF-8", hint="save it as UTF-8")]) from None
-        return cls.parse(text, str(path))
 
     @classmethod
     def parse(cls, text: str, name: str = IGNORE_NAME) -> IgnoreRules:
@@ -79,9 +80,10 @@ class IgnoreRules:
         for number, line in enumerate(text.split("\n"), start=1):
             try:
                 rules.extend(_parse_line(line))
-            except (re.error, ValueError):
-                message = f"{line.strip()[:80]!r} is not a pattern"
-                issues.append(Issue(path=name, line=number, column=1, message=message, hint="write [ as \\["))
+            except ValueError as error:
+                hint = "write [ as \\[" if "[" in line or "\\" in line else ""
+                message = f"{line.strip()[:80]!r} is not a pattern: {error}"
+                issues.append(Issue(path=name, line=number, column=1, message=message, hint=hint))
         if issues:
             raise KitfileError(issues)
         return cls(tuple(rules))
@@ -98,7 +100,7 @@ class IgnoreRules:
             return True
         ignored = False
         for rule in self.rules:
-            if rule.ignores != ignored and any(map(rule.pattern.fullmatch, _upwards(relative_path))):
+            if rule.ignores != ignored and rule.pattern.covers(relative_path):
                 ignored = rule.ignores
         return ignored
 
@@ -118,12 +120,6 @@ def _is_never_packed(path: str) -> bool:
     return (first in _NEVER and (not below or first == ".git")) or ".git" in path.split("/")
 
 
-def _upwards(path: str) -> Iterator[str]:
-    while path:
-        yield path
-        path = path.rpartition("/")[0]
-
-
 def _parse_line(line: str) -> Iterator[_Rule]:
     """The rule of a line, if it has one: ``.`` and ``/`` match nothing for historical reasons."""
     text = "" if line.startswith("#") else line.strip()
@@ -135,44 +131,8 @@ def _parse_line(line: str) -> Iterator[_Rule]:
         return
     text = posixpath.normpath(text).lstrip("/")
     if text not in {"", "."}:
-        yield _Rule(re.compile(_expression(text), re.DOTALL), ignores)
+        yield _Rule(Pattern(text), ignores)
 
 
-def _expression(pattern: str) -> str:
-    """The pattern as a regular expression that does not try again what cannot help.
-
-    When another ``*`` follows in the same name, the first place where the text between the two fits is as good as any,
-    so an atomic group keeps it; otherwise a handful of stars could take minutes.
-    """
-    pieces: list[tuple[str, str]] = []
-    for token in _TOKEN.finditer(pattern):
-        kind, text = _translated(token, is_last=token.end() == len(pattern))
-        if pieces and kind == pieces[-1][0]:
-            text = pieces.pop()[1] + text if kind == "fixed" else text
-        pieces.append((kind, text))
-    kinds = [kind for kind, _ in pieces]
-    for index in range(len(pieces) - 2):
-        if kinds[index : index + 3] == ["star", "fixed", "star"]:
-            pieces[index] = ("", "")
-            pieces[index + 1] = ("", f"(?>[^/]*?{pieces[index + 1][1]})")
-    return "".join(text for _, text in pieces)
-
-
-def _translated(token: re.Match[str], *, is_last: bool) -> tuple[str, str]:
-    """A piece of a pattern as a regular expression, and its kind: ``deep``, ``star`` or ``fixed``."""
-    if token["deep"]:
-        return "deep", ".*" if is_last else "(?:.*/)?"
-    if token["star"]:
-        return "star", "[^/]*"
-    if token["one"]:
-        return "fixed", "[^/]"
-    if token["set"]:
-        return "fixed", f"(?!/)[{token['not']}{''.join(map(_span, _SPAN.finditer(token['set'])))}]"
-    if token["char"] in {"[", "\\"}:
-        raise ValueError("an open bracket or a backslash at the end")
-    return "fixed", re.escape(token["plain"] or token["char"])
-
-
-def _span(part: re.Match[str]) -> str:
-    """One character of a set, or a range of them."""
-    return re.escape(part["low"]) + (f"-{re.escape(part['high'])}" if part["high"] else "")
+def _with_plain_breaks(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -20,6 +20,7 @@ import yaml
 from kitpack.errors import Issue, KitfileError, KitpackError
 from kitpack.kitfile.build import build, path_issues
 from kitpack.kitfile.model import KITFILE_NAMES, Kitfile
+from kitpack.kitfile.paths import read_bounded
 from kitpack.kitfile.schema import MAX_FAULTS, definition, kitfile_schema, validate
 from kitpack.kitfile.tree import Fields, Items, Node, Scalar, core_value, locate, to_json
 
@@ -68,8 +69,7 @@ def load_kitfile(path: Path) -> Kitfile:
         KitfileError: With all of its faults.
         OSError: When it cannot be read.
     """
-    with path.open("rb") as file:
-        return parse_kitfile(file.read(MAX_SIZE + 1), str(path))
+    return parse_kitfile(read_bounded(path, MAX_SIZE), str(path))
 
 
 def parse_kitfile(raw: bytes, name: str) -> Kitfile:

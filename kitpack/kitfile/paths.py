@@ -1,11 +1,15 @@
-"""Paths as they stand in a Kitfile, judged without looking at the disk."""
+"""Paths as they stand in a Kitfile, judged without looking at the disk; and the reading of what an author wrote."""
 
 from __future__ import annotations
 
+import errno
+import os
 import posixpath
 import re
+import stat
+from pathlib import Path
 
-__all__ = ["normal_path", "path_fault"]
+__all__ = ["normal_path", "path_fault", "read_bounded"]
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -29,6 +33,25 @@ def path_fault(text: str) -> tuple[str, str] | None:
     if text != text.strip():
         return f"the path {_shown(text)} starts or ends with a space", f"write {text.strip()[:80]}"
     return _fault_outside(text)
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Read a file up to one byte more than a limit; what is no ordinary file could keep its reader waiting for ever.
+
+    Raises:
+        OSError: When it cannot be read, or is a pipe, a device or the like.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(limit + 1)
+    finally:
+        os.close(handle)
 
 
 def _fault_outside(text: str) -> tuple[str, str] | None:

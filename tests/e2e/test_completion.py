@@ -45,6 +45,8 @@ def answers(kitpack: Terminal, line: str) -> list[str]:
         ("kitpack inspect zzz", []),
         ("kitpack inspect --jso", ["plain,--json"]),
         ("kitpack diff assistant:1.3.0 assistant:1.4", ["plain,assistant:1.4.0"]),
+        ("kitpack copy assistant:1.3.0 assistant:1.4", ["plain,assistant:1.4.0"]),
+        ("kitpack copy --lo", ["plain,--local"]),
         ("kitpack remove assistant:1.3.0 assistant:1.4", ["plain,assistant:1.4.0"]),
         ("kitpack pack -t loc", ["plain,localhost:5000/team/bot:1"]),
         ("kitpack check ass", ["plain,assistant:1.3.0", "plain,assistant:1.4.0", "dir,ass"]),

@@ -62,6 +62,7 @@ USAGE = {
     "a new name in a layout without a tag": (["copy", "bot:1", "oci:usb"], "add a tag: oci:usb:TAG\n"),
     "a registry to push to": (["push", "bot:1", "localhost:5000"], "localhost:5000/NAME:TAG"),
     "a registry without a port to push to": (["push", "bot:1", "registry.example"], "registry.example/NAME:TAG"),
+    "a registry to copy to": (["copy", "bot:1", "localhost:5000"], "localhost:5000/NAME:TAG"),
     "a registry to list": (["list", "localhost:5000"], "kitpack list localhost:5000/NAME"),
     "a registry to collect": (["gc", "localhost:5000/bot"], "oci:DIR"),
     "a folder to inspect": (["inspect", "{folder}/bot"], "kitpack check {folder}/bot"),

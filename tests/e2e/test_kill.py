@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kitpack.artifact.staging import staged_beside
 from tests.support import killing
 from tests.support.bundles import noise
 from tests.support.cli import Terminal
@@ -83,7 +84,7 @@ def test_real_processes_in_the_middle_of_large_files(kitpack: Terminal, tmp_path
     commands: list[tuple[Path, tuple[object, ...]]] = [
         (kitpack.home, ("pack", source, "-t", "bot:1", "-q")),
         (kitpack.home, ("pull", reference, "-q")),
-        (tmp_path / ".kitpack-staging-target", ("unpack", reference, "-o", target, "-q")),
+        (staged_beside(tmp_path / "target"), ("unpack", reference, "-o", target, "-q")),
     ]
     killed = 0
     for place, command in commands:

@@ -24,7 +24,7 @@ from kitpack.oci.digest import Digest
 from kitpack.oci.mediatypes import OCI_INDEX
 from kitpack.settings import Settings
 
-__all__ = ["Registry", "Reply", "Rule", "Seen", "refused_port", "serving", "settings_in"]
+__all__ = ["Registry", "Reply", "Rule", "Seen", "config_of", "refused_port", "serving", "settings_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,3 +303,9 @@ def settings_in(folder: Path, **changes: object) -> Settings:
     """Settings that know nothing outside of a folder."""
     known: dict[str, object] = {"home": folder / "home", "docker_config": folder / "docker" / "config.json"}
     return Settings(**(known | changes))  # type: ignore[arg-type]
+
+
+def config_of(settings: Settings) -> Path:
+    """Docker's configuration file, which such settings always name."""
+    assert settings.docker_config is not None
+    return settings.docker_config

@@ -15,10 +15,12 @@ from kitpack.errors import AuthError, RegistryError
 
 __all__ = ["Challenge", "check_realm", "merge_scopes", "parse_challenges"]
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_MAX_HEADER = 8 << 10
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _PARAMETER = re.compile(rf'({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _SCHEME = re.compile(rf"{_WORD}(?=[\s,]|$)")
 _BETWEEN = re.compile(r"[\s,]*")
+_UNREADABLE = re.compile(rf"{_WORD}|.", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -36,7 +38,11 @@ class Challenge:
 
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
-    """Read a ``WWW-Authenticate`` header, in which several challenges may stand; what cannot be read is left out."""
+    """Read a ``WWW-Authenticate`` header, in which several challenges may stand; what cannot be read is left out.
+
+    So is what follows the first 8 KiB: no registry has that much to say.
+    """
+    header = header[:_MAX_HEADER]
     found: list[tuple[str, dict[str, str]]] = []
     at = 0
     while at < len(header):
@@ -50,7 +56,7 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
             found.append((scheme.group().lower(), {}))
             at = scheme.end()
         else:
-            at += 1
+            at = _end(_UNREADABLE.match(header, at), at + 1)
     return tuple(Challenge(scheme=scheme, parameters=parameters) for scheme, parameters in found)
 
 

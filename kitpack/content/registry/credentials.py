@@ -14,7 +14,7 @@ from typing import Protocol
 
 from kitpack.content.registry.authfile import AuthFile, host_key, server_name
 from kitpack.content.registry.credhelper import ask_helper, erase_from_helper, store_in_helper
-from kitpack.errors import AuthError
+from kitpack.errors import AuthError, UsageError
 from kitpack.oci.jsontext import JsonObject
 from kitpack.settings import Settings
 
@@ -68,7 +68,10 @@ def store(settings: Settings, registry: str, credential: Credential) -> None:
 
     Raises:
         AuthError: When the file is broken (it is left alone) or the helper fails.
+        UsageError: When nothing says where the file is.
     """
+    if settings.docker_config is None:
+        raise UsageError("there is no home folder for docker's configuration", hint="export DOCKER_CONFIG=/DIR")
     file = AuthFile.read(settings.docker_config)
     helper = file.helper_for(registry)
     if helper and not credential.registry_token:

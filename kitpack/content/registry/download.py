@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from kitpack.content.registry.exchange import Answer
 from kitpack.content.registry.retry import TransientError
-from kitpack.errors import IntegrityError
+from kitpack.errors import IntegrityError, RegistryError, UnreachableError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import BLOCK
 
@@ -21,12 +22,19 @@ _MAX_FRUITLESS = 5
 _MAX_RESUMPTIONS = 10_000
 _MAX_CONTENT_RANGE = 100
 
+# A server that sends a byte now and then is never silent for long enough to be given up for that.
+_SMALL = 4 << 20
+_PATIENCE = 300.0  # seconds for small content in all
+_WINDOW = 60.0  # seconds of waiting after which it is judged how much arrived meanwhile
+_LEAST_RATE = 1000  # bytes a second
+
 
 def open_download(
     descriptor: Descriptor,
     offset: int,
     ask: Callable[[Mapping[str, str]], Answer],
     pause: Callable[[int], None],
+    clock: Callable[[], float] = time.monotonic,
 ) -> BinaryIO:
     """Open content from a byte offset on.
 
@@ -37,11 +45,13 @@ def open_download(
         offset: The first byte wanted.
         ask: Requests the content with these headers and returns an answer of status 200 or 206.
         pause: Waits before the so-many-th fruitless try, counted from 0.
+        clock: Seconds that only grow.
 
     Raises:
         IntegrityError: When the registry announces another size or sends other bytes than those asked for.
+        RegistryError: When it sends them too slowly, here or while they are read.
     """
-    download = _Download(descriptor, offset, ask, pause)
+    download = _Download(descriptor, offset, ask, pause, clock)
     download.begin()
     return cast("BinaryIO", download)
 
@@ -59,14 +69,20 @@ class _Download(io.BufferedIOBase):
         offset: int,
         ask: Callable[[Mapping[str, str]], Answer],
         pause: Callable[[int], None],
+        clock: Callable[[], float],
     ) -> None:
         super().__init__()
         self._descriptor = descriptor
         self._position = offset
         self._ask = ask
         self._pause = pause
+        self._clock = clock
+        self._began = clock()
+        self._waited = 0.0
+        self._arrived = 0
         self._answer: Answer | None = None
         self._fruitless = 0
+        self._slow = 0
         self._resumptions = 0
 
     def begin(self) -> None:
@@ -104,7 +120,7 @@ class _Download(io.BufferedIOBase):
         limit = BLOCK if size < 0 else min(size, BLOCK)
         while limit and self._answer is not None:
             try:
-                piece = self._answer.read1(limit)
+                piece = self._next_piece(self._answer, limit)
             except TransientError as failure:
                 self._resume(failure)
                 continue
@@ -138,14 +154,44 @@ class _Download(io.BufferedIOBase):
             )
         return piece
 
+    def _next_piece(self, answer: Answer, limit: int) -> bytes:
+        """What arrives next, while it arrives fast enough; only waiting for the server counts, not what is done here.
+
+        Raises:
+            TransientError: When the connection breaks, or as good as breaks.
+            RegistryError: When small content takes minutes.
+        """
+        before = self._clock()
+        piece = answer.read1(limit)
+        now = self._clock()
+        self._require_patience(now)
+        self._waited += now - before
+        self._arrived += len(piece)
+        if self._waited >= _WINDOW:
+            enough = self._arrived >= self._waited * _LEAST_RATE
+            self._slow = 0 if enough else self._slow + 1
+            self._waited, self._arrived = 0.0, 0
+            if not enough and len(piece) < self._descriptor.size - self._position:  # this piece is asked for again
+                text = f"{self._descriptor.digest}: fewer than {_LEAST_RATE} bytes a second arrive"
+                raise TransientError(UnreachableError(text, hint="try again: what arrived is kept"))
+        return piece
+
+    def _require_patience(self, now: float) -> None:
+        if self._descriptor.size <= _SMALL and now - self._began > _PATIENCE:
+            self._abandon()
+            raise RegistryError(
+                f"{self._descriptor.digest}: its {self._descriptor.size} bytes arrive too slowly; "
+                f"given up after {_PATIENCE:.0f} s"
+            )
+
     def _resume(self, failure: TransientError | None) -> None:
         """Open the rest, as long as breaks are worth it."""
         while True:
-            if self._answer is not None:
-                self._answer.close()
-                self._answer = None
-            if self._fruitless >= _MAX_FRUITLESS or self._resumptions >= _MAX_RESUMPTIONS:
+            self._abandon()
+            if max(self._fruitless, self._slow) >= _MAX_FRUITLESS or self._resumptions >= _MAX_RESUMPTIONS:
                 raise self._given_up(failure)
+            self._require_patience(self._clock())
+            self._waited, self._arrived = 0.0, 0
             self._pause(self._fruitless)
             self._fruitless += 1
             self._resumptions += 1
@@ -155,6 +201,12 @@ class _Download(io.BufferedIOBase):
                 failure = again
             else:
                 return
+
+    def _abandon(self) -> None:
+        """Give up a connection from which nothing good comes any more."""
+        if self._answer is not None:
+            self._answer.abandon()
+            self._answer = None
 
     def _given_up(self, failure: TransientError | None) -> Exception:
         if failure is not None:
@@ -174,7 +226,7 @@ class _Download(io.BufferedIOBase):
                 self._check_size(answer, self._descriptor.size)
                 self._skip(answer, self._position)
         except BaseException:
-            answer.close()
+            answer.abandon()
             raise
         return answer
 
@@ -196,7 +248,7 @@ class _Download(io.BufferedIOBase):
     def _skip(self, answer: Answer, count: int) -> None:
         """Drop the bytes had already, from a registry that knows no ranges."""
         while count:
-            piece = answer.read1(min(count, BLOCK))
+            piece = self._next_piece(answer, min(count, BLOCK))
             if not piece:
                 raise IntegrityError(f"{self._descriptor.digest}: the answer ends before the bytes that are missing")
             count -= len(piece)

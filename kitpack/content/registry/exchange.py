@@ -157,6 +157,10 @@ class Answer:
                 self._read_up_to(_MAX_DRAINED)
         self._stream.close()
 
+    def abandon(self) -> None:
+        """Give up the connection: of a server that is too slow, not even a short rest is waited for."""
+        self._stream.close()
+
     def _read_up_to(self, limit: int) -> bytes:
         parts: list[bytes] = []
         left, started = limit, time.monotonic()

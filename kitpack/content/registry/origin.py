@@ -22,6 +22,8 @@ DOCKER_HUB = "docker.io"
 _HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 _PORTS = {"http": 80, "https": 443}
 _ODD = re.compile(r"[^\x21-\x7e]|[\\<>\"^`{|}]")
+_TAIL = re.compile(r"[?#]")
+_USER = re.compile(r"[^/\\]*@")
 _NUMERIC_HOST = re.compile(r"(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+)){0,3}", re.IGNORECASE)
 
 _Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
@@ -49,14 +51,14 @@ class Origin:
             RegistryError: When it is not http or https, names a user, or is written so that parsers may disagree.
         """
         if _ODD.search(url):
-            raise RegistryError(f"{url[:200]!r} holds characters that no URL has")
+            raise RegistryError(f"{shown(url)!r} holds characters that no URL has")
         try:
             parts = urlsplit(url)
             port = parts.port or _PORTS.get(parts.scheme, 0)
-        except ValueError as error:
-            raise RegistryError(f"{url[:200]!r} is not a URL: {error}") from None
+        except ValueError:  # whose text may repeat what must not be shown
+            raise RegistryError(f"{shown(url)!r} is not a URL") from None
         if parts.scheme not in _PORTS or not parts.hostname:
-            raise RegistryError(f"{url[:200]!r}: expected an address that starts with https:// or http://")
+            raise RegistryError(f"{shown(url)!r}: expected an address that starts with https:// or http://")
         if "@" in parts.netloc:
             raise RegistryError(f"{shown(url)}: an address with a user name in it is refused")
         return cls(parts.scheme, parts.hostname.rstrip("."), port)
@@ -74,9 +76,10 @@ def absolute(base: str, location: str) -> str:
     """
     try:
         url = urljoin(base, location.strip())
-    except ValueError as error:
-        raise RegistryError(f"{location[:200]!r} is not a URL: {error}") from None
-    if Origin.of(base).scheme == "https" and Origin.of(url).scheme == "http":
+    except ValueError:
+        raise RegistryError(f"{shown(location)!r} is not a URL") from None
+    here, there = Origin.of(base), Origin.of(url)
+    if here.scheme == "https" and there.scheme == "http":
         raise RegistryError(
             f"{shown(base)} leads to {shown(url)}, from https to http, which is refused",
             hint="the registry or the proxy before it announces the wrong scheme; its operator has to correct it",
@@ -85,11 +88,13 @@ def absolute(base: str, location: str) -> str:
 
 
 def shown(url: str) -> str:
-    """The URL as it may stand in a message: without user and query, where secrets live."""
-    scheme, _, rest = url.partition("://")
-    place = re.split(r"[?#]", rest, maxsplit=1)[0]
-    host, slash, path = place.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"[:300]
+    """The URL as it may stand in a message: without user and query, where secrets live. It may be no URL at all."""
+    place = _TAIL.split(url, maxsplit=1)[0]
+    scheme, separator, rest = place.partition("://")
+    host, slash, path = rest.partition("/")
+    if separator and "@" not in scheme:
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"[:300]
+    return _USER.sub("", place)[:300]
 
 
 def api_host(registry: str) -> str:

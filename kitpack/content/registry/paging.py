@@ -17,12 +17,16 @@ from kitpack.oci.jsontext import JsonObject
 if TYPE_CHECKING:
     from kitpack.content.registry.transport import Transport
 
-__all__ = ["MAX_PAGE", "MAX_PAGES", "next_page", "pages"]
+__all__ = ["MAX_PAGE", "MAX_PAGES", "MAX_PAGES_BYTES", "next_page", "pages"]
 
 MAX_PAGE = 32 << 20
 """Bytes of one page: some registries send all their tags at once."""
 
-MAX_PAGES = 10_000
+MAX_PAGES = 2000
+MAX_PAGES_BYTES = 64 << 20
+"""Bytes of all pages of a list: a million tags, and more than anyone wants to wait for."""
+
+_MAX_LINK = 8 << 10
 
 _LINK = re.compile(r"<([^<>]*)>((?:\s*;\s*[^,;<>]*)*)")
 _REL_NEXT = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next)\s*(?:;|$)', re.IGNORECASE)
@@ -33,11 +37,14 @@ def pages(transport: Transport, first: Answer, scopes: Sequence[str]) -> Iterato
 
     Raises:
         RegistryError: When a page is no JSON object, the pages lead in a circle or away from the registry, or are
-            without end.
+            too many or too large in all.
     """
     seen = {first.url}
-    answer = first
+    answer, total = first, 0
     for _ in range(MAX_PAGES):
+        total += len(answer.content)
+        if total > MAX_PAGES_BYTES:
+            raise RegistryError(f"the pages of {shown(first.url)} have more than {MAX_PAGES_BYTES} bytes in all")
         yield answer.object()
         url = next_page(answer)
         if not url:
@@ -55,7 +62,7 @@ def next_page(answer: Answer) -> str:
     Raises:
         RegistryError: When it is at another place: a registry must not make its clients ask others.
     """
-    for target, parameters in _LINK.findall(answer.headers.get("Link", "")):
+    for target, parameters in _LINK.findall(answer.headers.get("Link", "")[:_MAX_LINK]):
         if _REL_NEXT.search(parameters):
             url = absolute(answer.url, target)
             if Origin.of(url) != Origin.of(answer.url):

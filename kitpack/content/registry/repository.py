@@ -19,6 +19,7 @@ from kitpack.content.registry import referrers as tag_schema
 from kitpack.content.registry.auth import actions
 from kitpack.content.registry.download import open_download
 from kitpack.content.registry.exchange import Answer, Body
+from kitpack.content.registry.origin import shown
 from kitpack.content.registry.paging import MAX_PAGE, pages
 from kitpack.content.registry.upload import mount_blob, upload_blob
 from kitpack.content.target import Opener, Source, fetch_bytes, verified_blocks
@@ -45,6 +46,7 @@ __all__ = ["Repository"]
 _ACCEPT = {"Accept": ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))}
 _TAGS_PER_PAGE = 1000  # some registries refuse to be asked for more
 _KEPT_MANIFESTS = 16
+_MAX_TAGS = 100_000
 _NOBODY = Digest("sha256", "0" * 64)
 _REFUSALS = frozenset(range(300, 500)) - {401, 403, 408, 429}
 _NO_HEAD = frozenset({400, 405, 406, 501})
@@ -184,7 +186,12 @@ class Repository:
             )
 
     def tags(self) -> Iterator[str]:
-        """See :meth:`kitpack.content.target.ListsTags.tags`."""
+        """See :meth:`kitpack.content.target.ListsTags.tags`.
+
+        Raises:
+            RegistryError: When there are more than a hundred thousand.
+        """
+        left = _MAX_TAGS
         first = self.transport.request(
             "GET", f"/v2/{self.name}/tags/list?n={_TAGS_PER_PAGE}", scopes=self._pull, limit=MAX_PAGE
         )
@@ -194,6 +201,9 @@ class Repository:
                 raise RegistryError(
                     f"{self.registry}/{self.name}: expected a list of tags, found {type(names).__name__}"
                 )
+            left -= len(names)
+            if left < 0:
+                raise RegistryError(f"{self.registry}/{self.name} lists more than {_MAX_TAGS} tags")
             yield from (name for name in names if isinstance(name, str) and is_tag(name))
 
     def referrers(self, subject: Descriptor, artifact_type: str = "") -> Iterator[Descriptor]:
@@ -331,7 +341,7 @@ def _announced(answer: Answer) -> Descriptor | None:
 def _manifest_type(answer: Answer) -> str:
     if not is_manifest(answer.media_type):
         raise RegistryError(
-            f"{answer.url} answered with {answer.media_type[:120] or 'no media type'!r}; expected a manifest",
+            f"{shown(answer.url)} answered with {answer.media_type[:120] or 'no media type'!r}; expected a manifest",
             hint="is this the address of a registry?",
             status=answer.status,
         )

@@ -24,6 +24,7 @@ _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 3.0
 _LONGEST_RETRY_AFTER = 60.0
 _JITTER = 0.1
+_MAX_HEADER = 100
 
 _T = TypeVar("_T")
 
@@ -90,7 +91,7 @@ def retry_after(value: str, now: float) -> float:
         value: The header: a number of seconds or an HTTP date.
         now: Seconds since 1970.
     """
-    text = value.strip()
+    text = value.strip()[:_MAX_HEADER]
     if text.isascii() and text.isdigit():
         return min(float(text[:9]), _LONGEST_RETRY_AFTER)
     try:

@@ -243,6 +243,6 @@ def _loaded(answer: Answer, limit: int | None) -> Answer:
         try:
             answer.load(limit)
         except BaseException:
-            answer.close()
+            answer.abandon()
             raise
     return answer

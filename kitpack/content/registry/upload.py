@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import quote, urlencode
 
 from kitpack.content.registry.exchange import Answer, Body
-from kitpack.content.registry.origin import absolute
+from kitpack.content.registry.origin import absolute, shown
 from kitpack.content.registry.retry import TransientError
 from kitpack.content.target import Opener
 from kitpack.errors import IntegrityError, KitpackError, RegistryError
@@ -103,7 +103,9 @@ def _location(answer: Answer) -> str:
     """Where to send the bytes. It may be at another host, which gets no credentials then (CVE-2026-50151)."""
     location = answer.headers.get("Location", "")
     if not location:
-        raise RegistryError(f"{answer.method} {answer.url} opened an upload without saying where", status=answer.status)
+        raise RegistryError(
+            f"{answer.method} {shown(answer.url)} opened an upload without saying where", status=answer.status
+        )
     return absolute(answer.url, location).partition("#")[0]
 
 

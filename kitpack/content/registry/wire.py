@@ -77,8 +77,8 @@ class Wire:
         common = {"User-Agent": f"kitpack/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
         try:
             prepared = requests.Request(method, url, headers={**common, **headers}).prepare()
-        except (requests.RequestException, UnicodeError) as error:
-            raise RegistryError(f"{method} {shown(url)} cannot be sent: {error}") from None
+        except (requests.RequestException, UnicodeError):  # whose text repeats the whole address
+            raise RegistryError(f"{method} {shown(url)} cannot be sent: nothing can have this address") from None
         if body is None:
             return self._exchange(prepared, strayed=strayed)
         prepared.headers.update({"Content-Length": str(body.size), "Content-Type": body.media_type})
@@ -180,7 +180,7 @@ def _no_answer(method: str, url: str, error: Exception, *, begun: bool = False) 
     chain = _causes(error)
     text = " ".join(map(str, chain))
     broken = f"the connection to {Origin.of(url)} broke" if begun else f"{Origin.of(url)} cannot be reached"
-    message = f"{broken} ({method} {shown(url)}): {printable(_reason(chain))}"
+    message = f"{broken} ({method} {shown(url)}): {printable(_without_query(url, _reason(chain)))}"
     if hint := _lasting(error, text):
         return UnreachableError(message, hint=hint)
     unreachable = UnreachableError(message, hint="check the address, the network, and whether the registry is running")
@@ -224,6 +224,12 @@ def _causes(error: BaseException) -> list[BaseException]:
             found.append(cause)
             todo += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
     return found
+
+
+def _without_query(url: str, text: str) -> str:
+    """The text without what stands behind the question mark of an address, where secrets live."""
+    query = url.partition("?")[2]
+    return text.replace(query, "…") if query else text
 
 
 def _reason(chain: list[BaseException]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import BinaryIO
 
 import pytest
 
-from kitpack.artifact.bundle import ARCHIVE_LIMIT, TEXT_LIMIT, Bundle, Text
+from kitpack.artifact.bundle import ARCHIVE_LIMIT, TEXT_LIMIT, TEXTS_LIMIT, Bundle, Text
 from kitpack.content.memory import Memory
 from kitpack.content.target import opener_of
 from kitpack.errors import IntegrityError, InvalidManifestError, NotFoundError
@@ -24,6 +25,7 @@ from kitpack.oci.mediatypes import (
     MODEL_CONFIG,
     MODEL_MANIFEST,
 )
+from tests.support import tars
 from tests.support.bundles import index_of, push_blob, push_manifest
 from tests.support.packing import layered
 from tests.support.sources import Watched
@@ -124,6 +126,25 @@ def test_very_many_prompts_do_not_fill_the_memory() -> None:
     assert source.given <= ARCHIVE_LIMIT + TEXT_LIMIT
     assert prompts[0].text
     assert prompts[-1] == Text(path="499.md", size=TEXT_LIMIT, text=None)
+
+
+def test_archives_of_very_many_prompts_are_only_listed() -> None:
+    def archive(count: int) -> bytes:
+        return gzip.compress(b"".join(tars.file(b"%06d.md" % one) for one in range(count)) + tars.END)
+
+    many, few = archive(TEXTS_LIMIT + 1), archive(TEXTS_LIMIT - 1)
+    kind = f"{TAR}+gzip"
+    prompts = {ANNOTATION_ROLE: "prompt"}
+    first = layered(*((f"p{number}", many, kind) for number in range(40)), **prompts)
+    assert first.prompts() == [Text(path=f"p{number}", size=len(many), text=None) for number in range(40)]
+    second = layered(("p0", few, kind), ("a.md", b"a", RAW), ("b.md", b"b", RAW), ("p1", few, kind), **prompts)
+    texts = second.prompts()
+    assert len(texts) == TEXTS_LIMIT + 2
+    assert texts[-3:] == [
+        Text(path="a.md", size=1, text="a"),
+        Text(path="b.md", size=1, text=None),
+        Text(path="p1", size=len(few), text=None),
+    ]
 
 
 def test_an_index_is_no_bundle(old: Bundle) -> None:

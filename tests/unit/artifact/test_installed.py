@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,8 @@ _files = st.builds(
     mode=st.integers(0, 0o777),
     role=st.sampled_from(["model", "prompt", "file"]),
     archive=st.just("") | st.just(str(Digest.of_bytes(b"archive"))),
-    stamp=st.tuples(st.integers(-(10**20), 10**20), st.integers(0, 1 << 64)),
+    stamp=st.tuples(st.integers(-(10**20), 10**20), st.integers(0, 1 << 64), st.integers(0, 10**20)),
+    adopted=st.booleans(),
 )
 
 
@@ -73,7 +75,7 @@ GOOD = {
             "role": "code",
             "archive": "",
             "origin": "",
-            "stamp": [1, 2],
+            "stamp": [1, 2, 3],
         },
     },
     "archives": {"sha256:x": 1},
@@ -104,7 +106,7 @@ BAD = {
     "size a float": _changed("files", "a", "size", value=3.5),
     "digest of a file": _changed("files", "a", "digest", value="sha256:../../x"),
     "stamp a number": _changed("files", "a", "stamp", value=1),
-    "stamp of three": _changed("files", "a", "stamp", value=[1, 2, 3]),
+    "stamp of four": _changed("files", "a", "stamp", value=[1, 2, 3, 4]),
     "stamp of text": _changed("files", "a", "stamp", value=["1", "2"]),
     "archives a list": _changed("archives", value=[]),
     "an archive of text": _changed("archives", "sha256:x", value="1"),
@@ -122,7 +124,7 @@ def test_a_good_record_is_good(tmp_path: Path) -> None:
     (tmp_path / RECORD_NAME).write_text(json.dumps(GOOD))
     record = Installed.load(tmp_path)
     assert record is not None
-    assert record.files["a"] == InstalledFile(digest=FILE.digest, size=3, mode=0o644, role="code", stamp=(1, 2))
+    assert record.files["a"] == InstalledFile(digest=FILE.digest, size=3, mode=0o644, role="code", stamp=(1, 2, 3))
 
 
 @pytest.mark.parametrize("raw", BAD.values(), ids=BAD)
@@ -165,13 +167,56 @@ def test_a_file_is_unchanged_by_its_stamp_or_by_its_bytes(tmp_path: Path) -> Non
     assert not is_unchanged(tmp_path / "pipe", FILE)
 
 
-def test_a_stamp_survives_a_move_and_a_change_of_mode(tmp_path: Path) -> None:
+def test_a_stamp_survives_a_move_and_a_change_of_mode_when_it_is_settled(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     stamped = FILE.stamped(tmp_path / "a")
     (tmp_path / "b").mkdir()
     (tmp_path / "a").rename(tmp_path / "b" / "c")
     (tmp_path / "b" / "c").chmod(0o600)
-    assert FILE.stamped(tmp_path / "b" / "c") == stamped
+    assert stamped.settled(tmp_path / "b" / "c") == FILE.stamped(tmp_path / "b" / "c")
+    os.utime(tmp_path / "b" / "c", ns=(1, 1))
+    assert stamped.settled(tmp_path / "b" / "c") == stamped
+
+
+def test_an_edit_that_keeps_size_and_time_is_a_change(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    os.utime(path, ns=(1, 1))
+    stamped = FILE.stamped(path)
+    with path.open("r+b") as file:
+        file.write(b"abd")
+    os.utime(path, ns=(1, 1))
+    assert path.stat().st_mtime_ns == stamped.stamp[0]
+    assert not is_unchanged(path, stamped)
+
+
+def test_a_record_of_old_whose_stamps_lack_the_change_time_is_read(tmp_path: Path) -> None:
+    (tmp_path / RECORD_NAME).write_bytes(_changed("files", "a", "stamp", value=[1, 2]))
+    record = Installed.load(tmp_path)
+    assert record is not None
+    assert record.files["a"].stamp == (0, 0, 0)
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    path.with_name("real").write_text(json.dumps(GOOD))
+    path.symlink_to("real")
+
+
+def _endless(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize("make", [_pipe, _link, _endless, Path.mkdir])
+def test_what_only_stands_in_the_place_of_a_record_is_not_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / RECORD_NAME)
+    with pytest.raises(StoreError, match="damaged") as caught:
+        Installed.load(tmp_path)
+    assert "delete it" in caught.value.hint
 
 
 def test_every_kind_of_drift_is_found(old: Bundle, target: Path) -> None:

@@ -23,7 +23,7 @@ from kitpack.errors import UnsafePathError
         ("ab:c", "ab:c"),
         ("docs/C:", "docs/C:"),
         ("docs/~draft", "docs/~draft"),
-        ("docs/.kitpack-notes", "docs/.kitpack-notes"),
+        ("docs/.kitpacknotes", "docs/.kitpacknotes"),
         (".kitignore", ".kitignore"),
         (".gitignore", ".gitignore"),
         (".github/x", ".github/x"),
@@ -95,6 +95,11 @@ def test_safe_paths_get_their_one_spelling(text: str, expected: str) -> None:
         (".kitpack.json/x", "may not write"),
         (".kitpack-staging/x", "may not write"),
         (".KITPACK-1", "may not write"),
+        ("bot/.kitpack-staging/moving.json", "may not write"),
+        ("a/b/.Kitpack-x", "may not write"),
+        ("a/.kit\u200cpack-x/y", "may not write"),
+        ("a/.kitpack.json", "may not write"),
+        ("a/.KITPACK.json /x", "may not write"),
     ],
 )
 def test_unsafe_paths_are_refused_by_name(text: str, fault: str) -> None:

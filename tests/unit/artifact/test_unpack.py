@@ -13,6 +13,7 @@ from kitpack.artifact.installed import RECORD_NAME, Installed, find_drift
 from kitpack.artifact.select import Selection
 from kitpack.artifact.unpack import unpack
 from kitpack.errors import (
+    FileConflictError,
     NotFoundError,
     StoreError,
 )
@@ -109,9 +110,23 @@ def test_a_relative_folder_will_do(
 
 def test_a_file_in_the_place_of_the_folder_is_left_alone(old: Bundle, target: Path) -> None:
     target.write_bytes(b"mine")
-    with pytest.raises(OSError):  # which one, the system says
+    with pytest.raises(FileConflictError, match="not a folder"):
         unpack(old, target)
     assert target.read_bytes() == b"mine"
+
+
+def test_a_link_that_leads_nowhere_is_left_alone(old: Bundle, target: Path) -> None:
+    target.symlink_to("gone")
+    with pytest.raises(FileConflictError, match="leads nowhere"):
+        unpack(old, target)
+    assert target.is_symlink()
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_the_name_of_a_folder_may_be_as_long_as_names_may_be(old: Bundle, old_folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / ("n" * 255)
+    unpack(old, target)
+    assert_equal(target, old_folder)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -14,12 +14,14 @@ import pytest
 from kitpack.artifact.bundle import Bundle
 from kitpack.artifact.installed import RECORD_NAME, Installed, find_drift
 from kitpack.artifact.select import Selection
+from kitpack.artifact.staging import staged_beside
 from kitpack.artifact.unpack import Unpacked, unpack
 from kitpack.content.events import Event
 from kitpack.content.memory import Memory
 from kitpack.content.store.layout import Layout
 from kitpack.content.target import Source
 from kitpack.errors import (
+    FileConflictError,
     StoreError,
     UnreachableError,
 )
@@ -32,7 +34,7 @@ from tests.support.sources import Watched
 from tests.support.versions import (
     CROWD,
     RAW,
-    STAGING,
+    STATES,
     assert_equal,
     prepare,
     through,
@@ -162,7 +164,7 @@ def test_of_two_at_once_the_second_is_told_to_wait(
 
 
 def test_what_a_killed_process_left_beside_the_folder_is_swept(old: Bundle, old_folder: Path, target: Path) -> None:
-    beside = target.with_name(f"{STAGING}-target")
+    beside = staged_beside(target)
     write_files(beside, {"ingest/sha256-0.part": b"half", "tree/app.yaml": b"x", "lock": b""})
     target.mkdir()
     unpack(old, target)
@@ -201,13 +203,43 @@ def test_a_record_keeps_what_matters(old: Bundle, target: Path) -> None:
     assert replace(record, files={}).without(()).reference == "bot:1"
 
 
-def test_damage_that_no_stamp_shows_is_mended_when_asked(old: Bundle, target: Path) -> None:
+def test_an_edit_that_keeps_size_and_time_is_not_lost(old: Bundle, target: Path) -> None:
+    unpack(old, target)
     unpack(old, target)
     weights = target / "model/w.gguf"
     before, good = weights.stat(), weights.read_bytes()
     with weights.open("r+b") as file:
         file.write(b"XXXX")
     os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(FileConflictError, match=r"w\.gguf"):
+        unpack(old, target)
+    assert weights.read_bytes() != good
+    assert unpack(old, target, overwrite=True).written == ("model/w.gguf",)
+    assert weights.read_bytes() == good
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_after_every_unpack_all_stamps_are_those_of_the_files(
+    old: Bundle, new: Bundle, target: Path, state: str
+) -> None:
+    prepare(state, old, target)
+    unpack(new, target)
+    (target / "code" / "run.sh").chmod(0o600)
+    unpack(new, target)
+    record = Installed.load(target)
+    assert record is not None
+    assert [path for path, file in record.files.items() if file.stamped(target / path) != file] == []
+
+
+def test_damage_that_no_stamp_shows_is_mended_when_asked(old: Bundle, target: Path) -> None:
+    unpack(old, target)
+    weights = target / "model/w.gguf"
+    good = weights.read_bytes()
+    weights.write_bytes(bytes(len(good)))
+    record = Installed.load(target)
+    assert record is not None
+    damaged = {path: file.stamped(target / path) for path, file in record.files.items()}
+    replace(record, files=damaged).save(target, target)
     assert "model/w.gguf" in unpack(old, target).kept
     assert unpack(old, target, overwrite=True).written == ("model/w.gguf",)
     assert weights.read_bytes() == good

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
+import time
 from pathlib import Path
 
 import pytest
@@ -133,3 +136,52 @@ def test_every_pattern_means_what_trying_everything_finds(pattern: str, path: st
 
 def test_many_stars_take_no_time() -> None:
     assert not IgnoreRules.parse("*a" * 40 + "b").matches("a" * 200)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("**/a" * 8 + "/**/b", "/".join("a" * 100)),
+        ("**a" * 300 + "b", "/".join("a" * 400)),
+        ("a**" * 300 + "b", "a" * 400),
+        ("**/*a" * 150 + "b", "/".join(["aa"] * 300)),
+        ("**/" * 300 + "b", "/".join("a" * 400)),
+        ("[ab]**/" * 100 + "c", "/".join("ab" * 200)),
+        ("**" + "?" * 900, "/".join("a" * 400)),
+    ],
+)
+def test_no_pattern_takes_long(pattern: str, path: str) -> None:
+    started = time.process_time()
+    assert not IgnoreRules.parse(pattern).matches(path)
+    assert time.process_time() - started < 5
+
+
+def test_what_is_remembered_stays_bounded() -> None:
+    rules = IgnoreRules.parse("**/*[ab]" + "?" * 30 + "/x")
+    noise = random.Random(1)
+    for _ in range(200):
+        assert not rules.matches("".join(noise.choice("ab") for _ in range(100)))
+    assert rules.matches("y/b" + "z" * 30 + "/x/below")
+
+
+def test_a_pattern_longer_than_any_path_is_a_fault() -> None:
+    with pytest.raises(KitfileError, match="longer than"):
+        IgnoreRules.parse("a" * 1001)
+
+
+def test_a_file_that_is_too_large_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / ".kitignore").write_bytes(b"#" * ((1 << 20) + 1))
+    with pytest.raises(KitfileError, match="more than 1048576 bytes"):
+        IgnoreRules.load(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".kitignore")
+    with pytest.raises(OSError, match="not an ordinary file"):
+        IgnoreRules.load(tmp_path)
+
+
+def test_a_link_to_a_file_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "shared").write_text("a\r\nb\rc\n")
+    (tmp_path / ".kitignore").symlink_to("shared")
+    assert all(map(IgnoreRules.load(tmp_path).matches, "abc"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import random
 import time
 
 import pytest
@@ -12,6 +14,12 @@ from kitpack.prompts.diff import LineChange, diff_lines
 
 _text = st.text("ab\n\r@-+ \u2028\x0c", max_size=30) | st.text(max_size=20)
 _NO_BREAK = " (no line break at the end)"
+
+
+def _scattered(seed: int, kinds: int) -> str:
+    """A megabyte of a few lines in any order."""
+    chosen = random.Random(seed).choices(range(kinds), k=280_000)
+    return "".join(f"{number:x}\n" for number in chosen)
 
 
 def _side(changes: list[LineChange], kinds: set[str]) -> str:
@@ -88,10 +96,42 @@ def test_neighbours_are_shown_and_the_rest_is_left_out() -> None:
         ("a\nb\n" * 250_000, "b\na\n" * 250_000),
         ("x" * 1_000_000, "y" * 1_000_000),
         ("".join(f"{n}\n" for n in range(100_000)), "".join(f"{n}\n" for n in range(100_000, 0, -1))),
+        (_scattered(1, 128), _scattered(2, 128)),
+        ("".join(f"{n}\nx{n}\n" for n in range(70_000)), "".join(f"{n}\ny{n}\n" for n in range(70_000))),
     ],
-    ids=["empty lines", "two lines in turn", "one line", "all turned round"],
+    ids=["empty lines", "two lines in turn", "one line", "all turned round", "few lines scattered", "every other line"],
 )
 def test_a_megabyte_of_prompt_does_not_take_long(before: str, after: str) -> None:
     started = time.process_time()
     assert diff_lines(before, after)
     assert time.process_time() - started < 20
+
+
+def test_one_change_in_a_megabyte_of_repeated_lines_is_found() -> None:
+    text = _scattered(1, 128)
+    changed = f"{text}\nfirst\nb\nc\nd\n", f"{text}\nsecond\nb\nc\nd\n"
+    assert [(one.kind, one.text) for one in diff_lines(*changed, context=1)] == [
+        ("gap", "-280001,3 +280001,3"),
+        ("same", ""),
+        ("removed", "first"),
+        ("added", "second"),
+        ("same", "b"),
+    ]
+
+
+def test_what_is_too_large_says_how_large_it_is() -> None:
+    before, after = f"same\n{_scattered(1, 128)}end\n", f"same\n{_scattered(2, 128)}more\nend\n"
+    (change,) = diff_lines(before, after)
+    assert change == LineChange("gap", "-2,280000 +2,280001 too large to compare line by line")
+
+
+@given(st.text("ab\n", max_size=60), st.text("ab\n", max_size=60), st.integers(0, 3))
+def test_ordinary_texts_are_compared_as_python_does(before: str, after: str, context: int) -> None:
+    lines = [[f"{line}\n" for line in text.split("\n")] for text in (before, after)]
+    expected = [
+        line.strip("@ \n") if line[0] == "@" else line[:-1]
+        for line in difflib.unified_diff(lines[0], lines[1], n=context)
+    ]
+    signs = {"gap": "", "same": " ", "removed": "-", "added": "+"}
+    found = diff_lines("".join(lines[0]), "".join(lines[1]), context=context)
+    assert [signs[one.kind] + one.text for one in found] == expected[2:]

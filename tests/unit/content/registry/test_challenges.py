@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -96,3 +98,31 @@ def test_other_realms_are_fine(realm: str, registry: str) -> None:
 def test_scopes_of_one_resource_are_joined() -> None:
     scopes = ["repository:a:pull,push", "repository:b:pull", "repository:a:pull,delete", "registry:catalog:*", "odd"]
     assert merge_scopes(scopes) == ("repository:a:delete,pull,push", "repository:b:pull", "registry:catalog:*")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "a" * 60_000 + "(",
+        "a" * 60_000 + " " * 60_000 + "(",
+        '="a' * 20_000,
+        'a="\\"' * 12_000,
+        "a=" * 30_000,
+        "\\" * 60_000,
+    ],
+)
+def test_no_header_takes_long(header: str) -> None:
+    started = time.process_time()
+    parse_challenges(header)
+    assert time.process_time() - started < 1
+
+
+def test_a_word_that_cannot_be_read_is_left_out_whole() -> None:
+    assert [one.scheme for one in parse_challenges("Odd( Basic")] == ["basic"]
+
+
+@pytest.mark.parametrize("realm", ["ftp://u:SECRET@h/t?sig=SECRET", "u:SECRET@h", "https://u:SECRET@h/", "?SECRET://x"])
+def test_a_refused_realm_keeps_its_secrets(realm: str) -> None:
+    with pytest.raises(AuthError) as caught:
+        check_realm(realm, Origin.of("https://r.example"))
+    assert "SECRET" not in caught.value.message

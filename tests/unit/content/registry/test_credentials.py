@@ -14,7 +14,7 @@ from kitpack.content.registry import credentials
 from kitpack.content.registry.credentials import Credential
 from kitpack.errors import AuthError
 from kitpack.settings import Settings
-from tests.support.registry import settings_in
+from tests.support.registry import config_of, settings_in
 
 Config = dict[str, object]
 
@@ -31,8 +31,8 @@ def basic(username: str, password: str) -> dict[str, object]:
 
 def configured(folder: Path, config: Config, **changes: object) -> Settings:
     settings = settings_in(folder, **changes)
-    settings.docker_config.parent.mkdir(exist_ok=True)
-    settings.docker_config.write_text(json.dumps(config))
+    config_of(settings).parent.mkdir(exist_ok=True)
+    config_of(settings).write_text(json.dumps(config))
     return settings
 
 
@@ -124,7 +124,7 @@ def test_podmans_file_is_asked_after_dockers(tmp_path: Path) -> None:
 )
 def test_a_broken_file_is_named_and_never_overwritten(tmp_path: Path, content: str) -> None:
     settings = configured(tmp_path, {})
-    settings.docker_config.write_bytes(content.encode("latin-1"))
+    config_of(settings).write_bytes(content.encode("latin-1"))
     for action in (
         lambda: credentials.find(settings, "r.example"),
         lambda: credentials.store(settings, "r.example", user("me")),
@@ -132,7 +132,7 @@ def test_a_broken_file_is_named_and_never_overwritten(tmp_path: Path, content: s
     ):
         with pytest.raises(AuthError, match=r"config\.json"):
             action()
-    assert settings.docker_config.read_bytes() == content.encode("latin-1")
+    assert config_of(settings).read_bytes() == content.encode("latin-1")
 
 
 @pytest.mark.parametrize("auth", ["%%%", "bm8gY29sb24=", 5, "OnB3"])
@@ -206,12 +206,12 @@ def test_storing_and_erasing_keeps_everything_else(tmp_path: Path) -> None:
     }
     settings = configured(tmp_path, before)
     credentials.store(settings, "r.example", user("me"))
-    written = json.loads(settings.docker_config.read_text())
+    written = json.loads(config_of(settings).read_text())
     assert written == {"auths": {"other.example": basic("o", "pw"), "r.example": basic("me", "pw")}, "psFormat": "x"}
     assert credentials.find(settings, "r.example") == user("me")
     assert credentials.erase(settings, "r.example")
     assert not credentials.erase(settings, "r.example")
-    written = json.loads(settings.docker_config.read_text())
+    written = json.loads(config_of(settings).read_text())
     assert written == {"auths": {"other.example": basic("o", "pw")}, "psFormat": "x"}
 
 
@@ -223,9 +223,9 @@ def test_what_is_stored_is_found(tmp_path: Path, credential: Credential) -> None
     settings = settings_in(tmp_path)
     credentials.store(settings, "docker.io", credential)
     assert credentials.find(settings, "docker.io") == credential
-    assert stat.S_IMODE(settings.docker_config.stat().st_mode) == 0o600
-    assert list(settings.docker_config.parent.iterdir()) == [settings.docker_config]
-    assert list(json.loads(settings.docker_config.read_text())["auths"]) == ["https://index.docker.io/v1/"]
+    assert stat.S_IMODE(config_of(settings).stat().st_mode) == 0o600
+    assert list(config_of(settings).parent.iterdir()) == [settings.docker_config]
+    assert list(json.loads(config_of(settings).read_text())["auths"]) == ["https://index.docker.io/v1/"]
 
 
 def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
@@ -233,10 +233,10 @@ def test_a_link_to_the_file_stays_a_link(tmp_path: Path) -> None:
     target = tmp_path / "dotfiles" / "docker.json"
     target.parent.mkdir()
     target.write_text("{}")
-    settings.docker_config.parent.mkdir()
-    settings.docker_config.symlink_to(target)
+    config_of(settings).parent.mkdir()
+    config_of(settings).symlink_to(target)
     credentials.store(settings, "r.example", user("me"))
-    assert settings.docker_config.is_symlink()
+    assert config_of(settings).is_symlink()
     assert "r.example" in json.loads(target.read_text())["auths"]
 
 
@@ -251,7 +251,7 @@ def test_storing_goes_through_the_helper(tmp_path: Path, helpers: Path) -> None:
         'store {"ServerURL":"r.example","Username":"<token>","Secret":"tok"}',
         "erase r.example",
     ]
-    assert json.loads(settings.docker_config.read_text()) == {"auths": {}, "credsStore": "all"}
+    assert json.loads(config_of(settings).read_text()) == {"auths": {}, "credsStore": "all"}
 
 
 def test_a_helper_that_cannot_store_is_an_error(tmp_path: Path, helpers: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from kitpack.content.registry.download import open_download
+from kitpack.content.registry.exchange import Answer
 from kitpack.content.registry.repository import Repository
 from kitpack.content.registry.transport import Transport
 from kitpack.content.target import verified_blocks
@@ -200,3 +202,90 @@ def test_closing_early_gives_up_the_connection(repository: Repository) -> None:
     for _ in range(3):
         with repository.fetch(BLOB) as stream:
             assert len(stream.read(10)) == 10
+
+
+class Dripping:
+    """A server whose every read takes so many seconds and yields so many bytes, on a clock of its own."""
+
+    def __init__(self, data: bytes, seconds: float, size: int, *, ranges: bool = True) -> None:
+        self.data = data
+        self.seconds = seconds
+        self.size = size
+        self.ranges = ranges
+        self.now = 0.0
+        self.asked: list[int] = []
+        self._position = 0
+
+    def ask(self, headers: Mapping[str, str]) -> Answer:
+        start = int(headers.get("Range", "bytes=0-")[6:-1])
+        self.asked.append(start)
+        self._position = start if self.ranges else 0
+        span = {"Content-Range": f"bytes {start}-{len(self.data) - 1}/{len(self.data)}"}
+        status = 206 if start and self.ranges else 200
+        return Answer(method="GET", url="https://r.example/x", status=status, headers=span, stream=self, strayed=False)
+
+    def read1(self, limit: int) -> bytes:
+        self.now += self.seconds
+        piece = self.data[self._position :][: min(limit, self.size)]
+        self._position += len(piece)
+        return piece
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def received(self) -> bytes:
+        blob = Descriptor.of_bytes("application/octet-stream", self.data)
+
+        def pause(attempt: int) -> None:
+            self.now += attempt
+
+        with open_download(blob, 0, self.ask, pause, lambda: self.now) as stream:
+            return b"".join(verified_blocks(stream, blob))
+
+
+def test_small_content_that_drips_is_given_up() -> None:
+    for size, message in ((1, "fewer than 1000 bytes a second"), (6_000, "too slowly; given up after 300 s")):
+        server = Dripping(DATA, 5.0, size)
+        with pytest.raises(RegistryError, match=message):
+            server.received()
+        assert server.now <= 320
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_large_content_that_drips_is_asked_for_again_and_given_up(ranges: bool) -> None:
+    server = Dripping(noise(5 << 20), 5.0, 1, ranges=ranges)
+    with pytest.raises(UnreachableError, match="fewer than 1000 bytes a second"):
+        server.received()
+    assert server.now < 10 * 60
+    assert 4 < len(server.asked) < 8
+
+
+def test_slow_content_is_not_given_up_while_it_flows() -> None:
+    server = Dripping(noise(5 << 20), 5.0, 6_000)
+    assert server.received() == server.data
+    assert server.asked == [0]
+
+
+def test_a_connection_that_gets_slow_is_replaced() -> None:
+    server = Dripping(noise(5 << 20), 5.0, 10)
+    whole = server.ask
+
+    def ask(headers: Mapping[str, str]) -> Answer:
+        server.size = 10 if not server.asked else 1 << 16
+        return whole(headers)
+
+    server.ask = ask  # type: ignore[method-assign]
+    assert server.received() == server.data
+    assert len(server.asked) == 2
+
+
+def test_a_reader_may_take_its_time() -> None:
+    server = Dripping(noise(5 << 20), 0.001, 1 << 16)
+    blob = Descriptor.of_bytes("application/octet-stream", server.data)
+    found = b""
+    with open_download(blob, 0, server.ask, lambda _: None, lambda: server.now) as stream:
+        while piece := stream.read(1 << 16):
+            found += piece
+            server.now += 100.0
+    assert found == server.data
+    assert server.asked == [0]

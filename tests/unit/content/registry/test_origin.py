@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import pytest
 
 from kitpack.content.registry.origin import Origin, absolute, api_host, is_loopback, is_private, shown
@@ -94,6 +97,34 @@ def test_hosts_are_known_by_every_spelling(host: str, loopback: bool, private: b
 
 def test_secrets_of_an_address_are_not_shown() -> None:
     assert shown("https://me:pw@r.example/v2/x?sig=secret#more") == "https://r.example/v2/x"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://u:SECRET@r.example/?SECRET",
+        "ftp://u:SECRET@h/t?SECRET",
+        "/signed?SECRET",
+        "/signed?x=http://h/SECRET",
+        "//u:SECRET@h/x",
+        "u:SECRET@h/x",
+        "http:/u:SECRET@h/x",
+        "http:\\\\u:SECRET@h/x",
+        "u:SECRET@http://h/x",
+        "data:,x#SECRET",
+        "https://u:SECRET@[::1/",
+        "https://h/a|b?SECRET",
+        "https://\uff0fu:SECRET@h/x?SECRET",
+    ],
+)
+def test_no_message_about_an_odd_address_tells_its_secrets(url: str) -> None:
+    assert "SECRET" not in shown(url)
+    asks: list[Callable[[str], object]] = [Origin.of, functools.partial(absolute, "https://r.example/")]
+    for ask in asks:
+        try:
+            ask(url)
+        except RegistryError as error:
+            assert "SECRET" not in error.message  # noqa: PT017 - not all of them are refused
 
 
 def test_docker_hub_is_served_elsewhere() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,7 @@ from kitpack.oci.manifest import Manifest, build_manifest
 from kitpack.oci.mediatypes import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from tests.support.bundles import noise
 from tests.support.registries import KINDS, running_registry
-from tests.support.registry import Registry, Reply, serving, settings_in
+from tests.support.registry import Registry, Reply, Seen, serving, settings_in
 
 CONFIG = Descriptor.of_bytes("application/vnd.example.config", b"{}")
 MANIFEST = build_manifest(artifact_type="application/vnd.example", config=CONFIG, layers=[], annotations={"a": "b"})
@@ -325,6 +325,53 @@ def test_pages_without_end_end(registry: Registry, repository: Repository, monke
     )
     with pytest.raises(RegistryError, match="more than 20 pages"):
         list(repository.tags())
+
+
+def _endless(size: int, name: str) -> Callable[[Seen], Reply]:
+    """Pages that never end, with so many tags each."""
+
+    def page(seen: Seen) -> Reply:
+        tags = json.dumps({"tags": [f"{name}{index:x}" for index in range(size)]}).encode()
+        return Reply(body=tags, headers={"Link": f"<list?last={seen.path.rpartition('=')[2]}0>; rel=next"})
+
+    return page
+
+
+def test_tags_without_end_end(registry: Registry, repository: Repository) -> None:
+    registry.rules.append(_endless(30_000, ""))
+    with pytest.raises(RegistryError, match="more than 100000 tags"):
+        list(repository.tags())
+    assert len(registry.seen) == 4
+
+
+def test_pages_are_counted_in_bytes(
+    registry: Registry, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kitpack.content.registry.paging.MAX_PAGES_BYTES", 100_000)
+    registry.rules.append(_endless(500, "x" * 100))
+    with pytest.raises(RegistryError, match="more than 100000 bytes in all"):
+        list(repository.tags())
+    assert len(registry.seen) == 2
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "/signed?SECRET",
+        "http://127.0.0.1:1/signed?a|b&SECRET",
+        "http://a..b/signed?SECRET",
+        "http://127.0.0.1:1/signed?SECRET",
+        "ftp://u:SECRET@bucket.invalid/signed?SECRET",
+    ],
+)
+def test_signed_addresses_keep_their_secrets(registry: Registry, repository: Repository, location: str) -> None:
+    registry.rule("HEAD", "manifests", Reply(status=307, headers={"Location": location}), last_stays=True)
+    registry.rule("GET", "manifests", Reply(status=307, headers={"Location": location}), last_stays=True)
+    registry.rule("GET", "signed", Reply(body=b"<html>", headers={"Content-Type": "text/html"}), last_stays=True)
+    registry.rule("HEAD", "signed", Reply(headers={"Content-Type": "text/html"}), last_stays=True)
+    with pytest.raises(RegistryError) as caught:
+        repository.resolve("v1")
+    assert "SECRET" not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_an_unknown_repository_has_no_tags(registry: Registry, repository: Repository) -> None:
