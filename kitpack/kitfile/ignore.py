@@ -2,7 +2,7 @@
 
 Patterns are anchored at the Kitfile's folder. A pattern that matches a folder covers everything below it, ``!`` takes
 back, and the last pattern that matches decides. Whatever it says, these are never packed as ordinary files: the Kitfile
-itself, ``.kitignore``, ``.kitpack.json`` (all three beside each other), and ``.git`` wherever it is.
+itself and the ``.kitignore`` beside it; ``.git``, ``.kitpack.json`` and ``.kitpack-*`` wherever they are.
 
 Spec: https://docs.docker.com/build/concepts/context/#dockerignore-files
 """
@@ -23,7 +23,9 @@ __all__ = ["IGNORE_NAME", "IgnoreRules"]
 
 IGNORE_NAME = ".kitignore"
 
-_NEVER = frozenset({*KITFILE_NAMES, IGNORE_NAME, ".kitpack.json", ".git"})
+_NEVER_BESIDE = frozenset({*KITFILE_NAMES, IGNORE_NAME})
+_NEVER = frozenset({".git", ".kitpack.json"})
+_OURS = ".kitpack-"  # what an unpack leaves behind when it is interrupted
 _MAX_SIZE = 1 << 20
 
 
@@ -116,8 +118,8 @@ class IgnoreRules:
 
 
 def _is_never_packed(path: str) -> bool:
-    first, _, below = path.partition("/")
-    return (first in _NEVER and (not below or first == ".git")) or ".git" in path.split("/")
+    names = path.split("/")
+    return path in _NEVER_BESIDE or any(name in _NEVER or name.startswith(_OURS) for name in names)
 
 
 def _parse_line(line: str) -> Iterator[_Rule]:

@@ -179,7 +179,6 @@ BAD_NAMES = [
     b"~root",
     b"C:",
     b".ssh",
-    b".kitpack-staging",
     b".GIT",
 ]
 

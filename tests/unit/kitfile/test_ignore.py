@@ -185,3 +185,10 @@ def test_a_link_to_a_file_is_fine(tmp_path: Path) -> None:
     (tmp_path / "shared").write_text("a\r\nb\rc\n")
     (tmp_path / ".kitignore").symlink_to("shared")
     assert all(map(IgnoreRules.load(tmp_path).matches, "abc"))
+
+
+def test_what_an_unpack_leaves_is_never_packed() -> None:
+    rules = IgnoreRules.parse("!**")
+    assert rules.matches("vendor/bot/.kitpack.json")
+    assert rules.covers("vendor/bot/.kitpack-staging")
+    assert not rules.matches("vendor/bot/kitpack.json")
