@@ -6,6 +6,7 @@ into it, and it is not believed: whatever is found there from an earlier try is 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -174,19 +175,24 @@ class _Writing:
     budget: _Budget
     only: Selection
 
-    def write(self, member: Member) -> Path:
+    def write(self, member: Member) -> tuple[str, int]:
+        """Write a member to its path; its digest and size, taken while the bytes pass."""
         _admit(self.names, member.path)
         target = self.tree / member.path
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as file:
-            self._fill(file, member)
+            found = self._fill(file, member)
         target.chmod(member.mode | _READABLE)
-        return target
+        return found
 
-    def _fill(self, file: BinaryIO, member: Member) -> None:
+    def _fill(self, file: BinaryIO, member: Member) -> tuple[str, int]:
+        hasher, size = hashlib.sha256(), 0
         while block := member.stream.read(BLOCK):
             self.budget.spend(len(block))
+            hasher.update(block)
+            size += len(block)
             file.write(block)
+        return f"{hasher.name}:{hasher.hexdigest()}", size
 
 
 def _refuse_file(folder: Path) -> None:
@@ -236,10 +242,9 @@ def _admit(names: Tree, path: str) -> None:
 
 
 def _fetch(bundle: Bundle, staging: Path, layer: Layer, on_event: OnEvent) -> None:
-    descriptor = layer.descriptor
+    descriptor, digest = layer.descriptor, layer.descriptor.digest
     open_at = Counted(partial(bundle.source.fetch, descriptor), layer.path, descriptor.size, on_event)
-    blob = blob_path(staging, descriptor.digest)
-    digest = descriptor.digest
+    blob = blob_path(staging, digest)
     if not is_stored(blob, descriptor.size) or hash_file(blob, digest.algorithm) != str(digest):
         with blaming(layer.path):
             store_blob(staging, descriptor, open_at)
@@ -268,12 +273,12 @@ def _extract(bundle: Bundle, layer: Layer, writing: _Writing, on_event: OnEvent)
     with blaming(layer.path), open_at(0) as raw, VerifyingStream(raw, descriptor) as proven:
         for member in read_layer(proven, layer):
             if member.is_file and (whole or only.covers(layer.role, member.path)):
-                target = writing.write(member)
+                digest, size = writing.write(member)
                 yield (
                     member.path,
                     InstalledFile(
-                        digest=hash_file(target),
-                        size=target.stat().st_size,
+                        digest=digest,
+                        size=size,
                         mode=member.mode | _READABLE,
                         role=layer.role,
                         archive=archive_key(layer),

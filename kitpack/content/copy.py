@@ -80,12 +80,13 @@ def give_tag(target: Target, descriptor: Descriptor, reference: str, *, force: b
         TagExistsError: When the name stands for other content.
         NotFoundError: When the manifest is not there.
     """
-    if not force and isinstance(target, TagsOnce):
+    if force:
+        target.tag(descriptor, reference)
+    elif isinstance(target, TagsOnce):
         target.tag_once(descriptor, reference)
-        return
-    if not force:
+    else:
         refuse_moving_tag(target, reference, descriptor.digest)
-    target.tag(descriptor, reference)
+        target.tag(descriptor, reference)
 
 
 def refuse_moving_tag(target: Source, reference: str, digest: Digest) -> None:

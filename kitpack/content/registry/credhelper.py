@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 
-from kitpack.content.registry.failures import printable
+from kitpack.content.registry.failures import tidied
 from kitpack.errors import AuthError
 from kitpack.oci.jsontext import encode, parse_object
 
@@ -76,4 +76,4 @@ def _run(helper: str, verb: str, text: str) -> str | None:
     said = (done.stdout + b" " + done.stderr).decode("utf-8", "replace")  # helpers complain on either
     if _NOT_FOUND in said:
         return None
-    raise AuthError(f"{program} {verb} failed: {printable(said) or f'exit status {done.returncode}'}")
+    raise AuthError(f"{program} {verb} failed: {tidied(said) or f'exit status {done.returncode}'}")

@@ -15,7 +15,7 @@ from kitpack.content.registry.origin import Origin, is_loopback, shown
 from kitpack.errors import AuthError, DeniedError, KitpackError, NotFoundError, RateLimitedError, RegistryError
 from kitpack.oci.jsontext import Json, parse_object
 
-__all__ = ["ErrorBody", "failure", "printable"]
+__all__ = ["ErrorBody", "failure", "tidied"]
 
 MAX_ERROR_BODY = 64 << 10
 _MAX_SHOWN = 300
@@ -64,7 +64,7 @@ def failure(*, method: str, url: str, status: int, body: ErrorBody) -> KitpackEr
     return kind(message, hint=_hint(status, body, url), status=status, codes=body.codes)
 
 
-def printable(text: str) -> str:
+def tidied(text: str) -> str:
     """Text of strangers, fit for a terminal: one line, no control characters, not too long."""
     return " ".join(_UNPRINTABLE.sub(" ", text).split())[:_MAX_SHOWN]
 
@@ -97,9 +97,9 @@ def _entry(error: Json) -> tuple[str, str]:
     code, message = error.get("code"), error.get("message")
     return (
         code if isinstance(code, str) and _CODE.fullmatch(code) else "",
-        printable(message) if isinstance(message, str) else "",
+        tidied(message) if isinstance(message, str) else "",
     )
 
 
 def _plain(raw: bytes) -> str:
-    return printable(raw[:_MAX_SHOWN].decode("utf-8", "replace"))
+    return tidied(raw[:_MAX_SHOWN].decode("utf-8", "replace"))

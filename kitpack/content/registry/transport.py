@@ -15,7 +15,7 @@ from typing import Self
 from kitpack.content.registry.auth import Tokens
 from kitpack.content.registry.credentials import Credential, find
 from kitpack.content.registry.exchange import Answer, Body
-from kitpack.content.registry.failures import printable
+from kitpack.content.registry.failures import tidied
 from kitpack.content.registry.origin import Origin, absolute, api_host, is_loopback, shown
 from kitpack.content.registry.retry import TRANSIENT_STATUSES, Retry, TransientError, retry_after
 from kitpack.content.registry.wire import Wire
@@ -225,7 +225,7 @@ class Transport:
         return self.retry.run(attempt)
 
     def _log_warnings(self, answer: Answer) -> None:
-        text = printable(answer.headers.get("Warning", ""))
+        text = tidied(answer.headers.get("Warning", ""))
         if text.startswith("299 ") and text not in self._warnings:
             self._warnings.add(text)
             _log.warning("%s: %s", self.registry, text.partition('"')[2].rstrip('"') or text)

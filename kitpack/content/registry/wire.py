@@ -21,7 +21,7 @@ from requests.utils import get_environ_proxies
 
 from kitpack._version import __version__
 from kitpack.content.registry.exchange import Answer, Body
-from kitpack.content.registry.failures import printable
+from kitpack.content.registry.failures import tidied
 from kitpack.content.registry.origin import Origin, is_loopback, shown
 from kitpack.content.registry.retry import TransientError
 from kitpack.errors import RegistryError, UnreachableError
@@ -180,7 +180,7 @@ def _no_answer(method: str, url: str, error: Exception, *, begun: bool = False) 
     chain = _causes(error)
     text = " ".join(map(str, chain))
     broken = f"the connection to {Origin.of(url)} broke" if begun else f"{Origin.of(url)} cannot be reached"
-    message = f"{broken} ({method} {shown(url)}): {printable(_without_query(url, _reason(chain)))}"
+    message = f"{broken} ({method} {shown(url)}): {tidied(_without_query(url, _reason(chain)))}"
     if hint := _lasting(error, text):
         return UnreachableError(message, hint=hint)
     unreachable = UnreachableError(message, hint="check the address, the network, and whether the registry is running")
