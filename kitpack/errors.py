@@ -5,6 +5,9 @@
     KitpackError
     ├ UsageError                    the command cannot be understood
     ├ KitfileError(issues)          every fault of a Kitfile at once
+    ├ PromptError(issues)           every fault of one or more prompts at once
+    ├ RenderError                   values that do not fit a prompt, or a template that cannot be filled
+    ├ ModelError                    a model's endpoint that failed (ModelAuthError, ModelBusyError)
     ├ PackError                     files that cannot become layers (ChangedFileError)
     ├ InvalidReferenceError, InvalidDigestError, InvalidManifestError   text that breaks the spec's grammar
     ├ ContentError                  NotFoundError, TagExistsError, IntegrityError, UnsupportedError, StoreError
@@ -35,10 +38,15 @@ __all__ = [
     "Issue",
     "KitfileError",
     "KitpackError",
+    "ModelAuthError",
+    "ModelBusyError",
+    "ModelError",
     "NotFoundError",
     "PackError",
+    "PromptError",
     "RateLimitedError",
     "RegistryError",
+    "RenderError",
     "StoreError",
     "TagExistsError",
     "UnpackError",
@@ -98,18 +106,75 @@ class UsageError(KitpackError):
     exit_code = 2
 
 
-class KitfileError(KitpackError):
-    """A Kitfile, or its ``.kitignore``, with faults: ``issues`` lists all of them, in the order of their lines."""
+class _IssuesError(KitpackError):
+    """Text with faults: ``issues`` lists all of them, in the order of their lines."""
 
     exit_code = 3
+    _where = "the text"
 
     def __init__(self, issues: Sequence[Issue]) -> None:
         count, names = len(issues), " and ".join(dict.fromkeys(PurePath(issue.path).name for issue in issues))
-        super().__init__(f"{count} fault{'s' if count != 1 else ''} in {names or 'the Kitfile'}")
+        super().__init__(f"{count} fault{'s' if count != 1 else ''} in {names or self._where}")
         self.issues = tuple(issues)
 
     def __str__(self) -> str:
         return "\n".join([self.message, *map(str, self.issues)])
+
+
+class KitfileError(_IssuesError):
+    """A Kitfile, or its ``.kitignore``, with faults: ``issues`` lists all of them, in the order of their lines."""
+
+    _where = "the Kitfile"
+
+
+class PromptError(_IssuesError):
+    """Prompts with faults: ``issues`` lists all of them, in the order of their lines."""
+
+    _where = "the prompt"
+
+
+class RenderError(KitpackError):
+    """Values that do not fit a prompt, or a template that could not be filled with them.
+
+    Args:
+        message: What was wrong, in one line.
+        missing: The required variables that were not given.
+        unknown: The names that were given and are no variables.
+        hint: What to do next.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self, message: str, *, missing: Sequence[str] = (), unknown: Sequence[str] = (), hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.missing = tuple(missing)
+        self.unknown = tuple(unknown)
+
+
+class ModelError(KitpackError):
+    """A model's endpoint that failed or answered with something else than an answer.
+
+    Args:
+        message: What was asked and what came back, without secrets.
+        hint: What to do next.
+        status: The HTTP status, or 0 when no answer came.
+    """
+
+    exit_code = 9
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class ModelAuthError(ModelError):
+    """The endpoint does not accept the key, or there is none."""
+
+
+class ModelBusyError(ModelError):
+    """The endpoint is overloaded or asks to slow down, and waiting did not help."""
 
 
 class PackError(KitpackError):
