@@ -10,6 +10,7 @@
     ├ ModelError                    a model's endpoint that failed (ModelAuthError, ModelBusyError)
     ├ PackError                     files that cannot become layers (ChangedFileError)
     ├ InvalidReferenceError, InvalidDigestError, InvalidManifestError   text that breaks the spec's grammar
+    ├ ReleaseError                  GateError, RaceError, LogError, OutsideMoveError
     ├ ContentError                  NotFoundError, TagExistsError, IntegrityError, UnsupportedError, StoreError
     ├ RegistryError                 AuthError, DeniedError, RateLimitedError, UnreachableError
     ├ UnpackError                   UnsafePathError, FileConflictError
@@ -31,6 +32,7 @@ __all__ = [
     "ContentError",
     "DeniedError",
     "FileConflictError",
+    "GateError",
     "IntegrityError",
     "InvalidDigestError",
     "InvalidManifestError",
@@ -38,14 +40,18 @@ __all__ = [
     "Issue",
     "KitfileError",
     "KitpackError",
+    "LogError",
     "ModelAuthError",
     "ModelBusyError",
     "ModelError",
     "NotFoundError",
+    "OutsideMoveError",
     "PackError",
     "PromptError",
+    "RaceError",
     "RateLimitedError",
     "RegistryError",
+    "ReleaseError",
     "RenderError",
     "StoreError",
     "TagExistsError",
@@ -299,5 +305,33 @@ class FileConflictError(UnpackError):
 
 class VerifyError(KitpackError):
     """Stored or unpacked content differs from what was packed."""
+
+    exit_code = 6
+
+
+class ReleaseError(KitpackError):
+    """A release that cannot be made; what was live is live."""
+
+
+class GateError(ReleaseError):
+    """A gate did not let the release through."""
+
+    exit_code = 10
+
+
+class RaceError(ReleaseError):
+    """Somebody else changed the channel at the same time, or something else is live than was expected."""
+
+    exit_code = 5
+
+
+class OutsideMoveError(ReleaseError):
+    """The channel's tag was moved by somebody who wrote no record."""
+
+    exit_code = 5
+
+
+class LogError(ReleaseError):
+    """A release log that is broken: a record is missing, damaged or contradicts the others."""
 
     exit_code = 6

@@ -27,12 +27,16 @@ __all__ = [
     "ListsTags",
     "Mounts",
     "Opener",
+    "Publishes",
+    "ReadsNamed",
     "Source",
     "TagsOnce",
     "Target",
     "fetch_bytes",
     "fetch_manifest",
+    "fetch_named",
     "opener_of",
+    "publish",
     "verified_blocks",
 ]
 
@@ -146,6 +150,32 @@ class TagsOnce(Protocol):
 
 
 @runtime_checkable
+class ReadsNamed(Protocol):
+    """Can read the manifest of a name in one step."""
+
+    def fetch_named(self, reference: str) -> Manifest:
+        """The manifest that a tag or digest stands for, verified and parsed.
+
+        Raises:
+            NotFoundError: When there is none.
+        """
+        ...
+
+
+@runtime_checkable
+class Publishes(Protocol):
+    """Can store a manifest under a name in one step."""
+
+    def publish(self, manifest: Manifest, reference: str) -> None:
+        """Store it and let the name point at it, wherever it pointed before.
+
+        Raises:
+            NotFoundError: When it names content that is not here; nothing has changed then.
+        """
+        ...
+
+
+@runtime_checkable
 class Mounts(Protocol):
     """Can take a blob over from another repository of the same registry without moving its bytes."""
 
@@ -217,3 +247,28 @@ def fetch_manifest(source: Source, descriptor: Descriptor) -> Manifest:
         IntegrityError, NotFoundError: As :func:`fetch_bytes`.
     """
     return Manifest.parse(fetch_bytes(source, descriptor), descriptor.media_type, descriptor.digest)
+
+
+def fetch_named(source: Source, reference: str) -> Manifest:
+    """Read the manifest of a tag or digest, in one step where the place can do that.
+
+    Raises:
+        NotFoundError: When there is none.
+        InvalidManifestError, IntegrityError: As :func:`fetch_manifest`.
+    """
+    if isinstance(source, ReadsNamed):
+        return source.fetch_named(reference)
+    return fetch_manifest(source, source.resolve(reference))
+
+
+def publish(target: Target, manifest: Manifest, reference: str) -> None:
+    """Store a manifest under a name, in one step where the place can do that.
+
+    Raises:
+        NotFoundError: When it names content that is not here.
+    """
+    if isinstance(target, Publishes):
+        target.publish(manifest, reference)
+        return
+    target.push(manifest.descriptor, opener_of(manifest.raw))
+    target.tag(manifest.descriptor, reference)

@@ -161,6 +161,26 @@ class Repository:
         elif not self.exists(descriptor):
             upload_blob(self.transport, self.name, self._push, descriptor, open_at)
 
+    def fetch_named(self, reference: str) -> Manifest:
+        """See :meth:`kitpack.content.target.ReadsNamed.fetch_named`."""
+        url, wanted = self._manifest_url(reference), _as_digest(reference)
+        answer = self.transport.request("GET", url, scopes=self._pull, headers=_ACCEPT, limit=MAX_MANIFEST_SIZE)
+        found = Digest.of_bytes(answer.content, wanted.algorithm if wanted else "sha256")
+        if wanted not in (None, found):
+            raise IntegrityError(f"{self.registry}/{self.name}: {wanted} was asked for, {found} was answered")
+        self._remember(found, answer.content)
+        return Manifest.parse(answer.content, _manifest_type(answer), found)
+
+    def publish(self, manifest: Manifest, reference: str) -> None:
+        """See :meth:`kitpack.content.target.Publishes.publish`.
+
+        A registry without a referrers API does not list it under its subject: the name is what finds it.
+        """
+        if not is_tag(reference):
+            raise InvalidReferenceError(f"{reference[:140]!r} is not a tag")
+        self._put(reference, manifest.descriptor, manifest.raw)
+        self._remember(manifest.digest, manifest.raw)
+
     def tag(self, descriptor: Descriptor, reference: str) -> None:
         """See :meth:`kitpack.content.target.Target.tag`."""
         if not is_tag(reference):

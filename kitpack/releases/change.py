@@ -1,0 +1,282 @@
+"""Changing what is live: promote, roll back, route, withdraw, adopt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from kitpack.errors import GateError, LogError, NotFoundError, OutsideMoveError, ReleaseError
+from kitpack.oci.digest import Digest
+from kitpack.oci.manifest import Manifest
+from kitpack.releases.home import Home
+from kitpack.releases.log import Log, read_head, read_log
+from kitpack.releases.record import MAX_UNDO, Gate, Record, Route, check_channel, log_tag
+from kitpack.releases.writing import Author, Released, State, known, live_by, version_of, write
+
+__all__ = ["Candidate", "Check", "adopt", "promote", "rollback", "route", "withdraw"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A release that wants to go live, for the gates to look at.
+
+    Attributes:
+        home: Where it is.
+        channel: Where it wants to go live.
+        bundle: Its manifest.
+        live: The release that is live now; None when there is none.
+        tags: All tags there.
+        head: The last record of the channel.
+    """
+
+    home: Home
+    channel: str
+    bundle: Manifest
+    live: Digest | None
+    tags: frozenset[str]
+    head: Record | None
+
+
+Check: TypeAlias = Callable[[Candidate], Gate]
+"""A gate: looks at a candidate and says whether it may go live."""
+
+
+def promote(
+    home: Home, reference: str | Digest, channel: str, author: Author, *, gates: Sequence[Check] = (), expect: str = ""
+) -> Released:
+    """Make a release live.
+
+    Args:
+        home: Where release and channel are.
+        reference: The release: its tag or digest.
+        channel: Where it goes live.
+        author: Who does it, and why.
+        gates: What has to let it through.
+        expect: The version or digest that must be live now; empty for whatever is.
+
+    Raises:
+        NotFoundError: When the release is not there, or not whole.
+        GateError: When a gate does not let it through; nothing has changed then.
+        RaceError: When something else is live than expected, or somebody else was faster.
+        OutsideMoveError: When the channel's tag was moved without a record.
+        LogError: When the log is broken.
+    """
+    state = _begin(home, channel, author)
+    bundle = home.read_digest(reference) if isinstance(reference, Digest) else home.read(reference)
+    state.require(expect)
+    if state.live == bundle.digest and state.head and not state.head.routes:
+        return _again(state, bundle)
+    passed = _pass(state, bundle, gates, author)
+    undo = tuple(one for one in (state.live, *state.undo) if one and one != bundle.digest)
+    return write(state, bundle, author, "promote", undo=undo, gates=passed)
+
+
+def rollback(
+    home: Home,
+    channel: str,
+    author: Author,
+    *,
+    to: str | Digest = "",
+    gates: Sequence[Check] = (),
+    expect: str = "",
+) -> Released:
+    """Make live what served before the release that is live now. Once more goes further back.
+
+    Args:
+        home: Where the channel is.
+        channel: The channel.
+        author: Who does it, and why.
+        to: The tag or digest of the release to go back to; empty for the one that served before.
+        gates: What has to let a named release through.
+        expect: The version or digest that must be live now; empty for whatever is.
+
+    Raises:
+        NotFoundError: When nothing served before, or it is not whole any more; nothing has changed then.
+        GateError, RaceError, OutsideMoveError, LogError: As :func:`promote`.
+    """
+    state = _begin(home, channel, author)
+    state.require(expect)
+    if state.head and state.head.action == "rollback" and state.tagged == state.head.source and not to:
+        return _again(state, home.read_digest(state.head.target))
+    if to:
+        bundle = home.read_digest(to) if isinstance(to, Digest) else home.read(to)
+    else:
+        bundle = home.read_digest(_before(state))
+    if bundle.digest == state.live and state.head:
+        return _again(state, bundle)
+    passed = _pass(state, bundle, gates, author) if to else ()
+    return write(state, bundle, author, "rollback", undo=_further_back(state.undo, bundle.digest), gates=passed)
+
+
+def route(home: Home, channel: str, author: Author, routes: Sequence[Route]) -> Released:
+    """Give a part of the traffic to other releases; the channel's tag stays where it is.
+
+    Args:
+        home: Where the channel is.
+        channel: The channel.
+        author: Who does it, and why.
+        routes: Who gets what; none ends all of them.
+
+    Raises:
+        ReleaseError: When nothing is live, or there is more than a hundred percent.
+    """
+    state = _begin(home, channel, author)
+    if state.live is None:
+        raise ReleaseError(f"nothing is live at {home.label}:{channel}", hint=f"kitpack promote REF --to {channel}")
+    if sum(one.percent for one in routes if not one.shadow) > 100:
+        raise ReleaseError("the routes add up to more than 100 percent")
+    bundle = home.read_digest(state.live)
+    if state.head and state.head.routes == tuple(routes):
+        return _again(state, bundle)
+    return write(state, bundle, author, "route", undo=state.undo, routes=tuple(routes))
+
+
+def withdraw(home: Home, channel: str, author: Author, reference: str | Digest) -> Released:
+    """Make sure that no rollback restores a release that served before.
+
+    Raises:
+        ReleaseError: When it is live.
+        NotFoundError: When it is not there.
+    """
+    state = _begin(home, channel, author)
+    bundle = home.read_digest(reference) if isinstance(reference, Digest) else home.read(reference)
+    if bundle.digest == state.live:
+        raise ReleaseError(
+            f"{bundle.digest} is live at {home.label}:{channel}", hint=f"kitpack rollback {home.label}:{channel}"
+        )
+    if bundle.digest not in state.undo and state.head:
+        return Released(record=state.head, changed=False)
+    undo = tuple(one for one in state.undo if one != bundle.digest)
+    return write(state, bundle, author, "withdraw", undo=undo, routes=state.routes)
+
+
+def adopt(home: Home, channel: str, author: Author) -> Released:
+    """Write down that the channel's tag was moved by somebody who wrote no record.
+
+    Raises:
+        NotFoundError: When there is no such tag.
+    """
+    state = _begin(home, channel, replace(author, force=True))
+    if state.tagged is None:
+        raise NotFoundError(f"there is no tag {channel!r} at {home.label}", hint=f"kitpack promote REF --to {channel}")
+    if state.head and state.tagged == state.live:
+        return Released(record=state.head, changed=False)
+    return _adopt(state, author)
+
+
+def _begin(home: Home, channel: str, author: Author) -> State:
+    check_channel(channel)
+    tags = frozenset(home.tags())
+    notes: list[str] = []
+    try:
+        head = read_head(home, channel, tags, author.pin)
+    except LogError as error:
+        if not author.force:
+            raise
+        head = read_log(home, channel, sorted(tags)).head
+        trusted = f"record {head.sequence} of {head.time:%Y-%m-%d %H:%M} UTC" if head else "nothing of it"
+        notes.append(f"the log is broken ({error.message}); what was trusted is {trusted}")
+    found = home.find(channel) if channel in tags else None
+    tagged = found.digest if found else None
+    live = live_by(home, channel, head, tags)
+    state = State(home=home, channel=channel, tags=tags, head=head, tagged=tagged, live=live or tagged)
+    if head and tagged not in (live, _interrupted(head)):
+        state = _outside_move(state, author, notes)
+    return replace(state, notes=tuple(notes))
+
+
+def _interrupted(head: Record) -> Digest | None:
+    """What the tag stands for when the last change was written down, but not made."""
+    return head.source if head.moves else head.target
+
+
+def _outside_move(state: State, author: Author, notes: list[str]) -> State:
+    where = state.where
+    if not author.force:
+        raise OutsideMoveError(
+            f"the tag {where} stands for {state.tagged or 'nothing'}, but by the log {state.live} is live: "
+            "it was moved without a record",
+            hint=f"`kitpack adopt {where}` writes down that it is so; --force does that and goes on",
+        )
+    if state.tagged is None:
+        notes.append(f"the tag {where} was gone")
+        return state
+    adopted = _adopt(state, author).record
+    notes.append(f"the tag had been moved to {state.tagged} without a record; record {adopted.sequence} says so now")
+    tags = state.tags | {log_tag(state.channel, adopted.sequence, known(adopted.digest))}
+    return replace(state, tags=tags, head=adopted, live=adopted.target)
+
+
+def _adopt(state: State, author: Author) -> Released:
+    bundle = state.home.read_digest(known(state.tagged))
+    undo = tuple(one for one in (state.live, *state.undo) if one and one != bundle.digest)
+    return write(state, bundle, author, "adopt", undo=undo)
+
+
+def _before(state: State) -> Digest:
+    if state.undo:
+        return state.undo[0]
+    where = state.where
+    if state.head is None:
+        raise NotFoundError(
+            f"{where} has no release log, so nothing says what served before",
+            hint=f"kitpack promote {state.home.label}:VERSION --to {state.channel}",
+        )
+    if state.head.sequence > MAX_UNDO:
+        log = read_log(state.home, state.channel, sorted(state.tags))
+        if found := _served_before(log):
+            return found
+    raise NotFoundError(
+        f"nothing served at {where} before {state.live_version or state.live}",
+        hint=f"`kitpack rollback {where} --to VERSION` names a release; `kitpack history {where}` shows them",
+    )
+
+
+def _served_before(log: Log) -> Digest | None:
+    """What the next rollback restores, by the whole log instead of what its last record remembers."""
+    stack: list[Digest] = []
+    live: Digest | None = None
+    for record in log.records:
+        if record.action == "withdraw":
+            stack = [one for one in stack if one != record.target]
+        elif record.action == "rollback":
+            stack = [*_further_back(tuple(stack), record.target)]
+        elif record.moves:
+            stack = [one for one in (live, *stack) if one and one != record.target]
+        live = record.target if record.moves else live
+    return stack[0] if stack else None
+
+
+def _further_back(undo: tuple[Digest, ...], target: Digest) -> tuple[Digest, ...]:
+    """What is left to go back to: what served before the target, and never what was live after it."""
+    return undo[undo.index(target) + 1 :] if target in undo else undo
+
+
+def _pass(state: State, bundle: Manifest, gates: Sequence[Check], author: Author) -> tuple[Gate, ...]:
+    candidate = Candidate(
+        home=state.home, channel=state.channel, bundle=bundle, live=state.live, tags=state.tags, head=state.head
+    )
+    found = tuple(gate(candidate) for gate in gates)
+    failed = [gate for gate in found if not gate.passed]
+    if failed and not author.override:
+        told = "; ".join(f"{gate.name}: {gate.detail}" for gate in failed)
+        raise GateError(
+            f"{version_of(bundle) or bundle.digest} may not go live at {state.where}: {told}",
+            hint="mend it, or let it through with --override REASON, which is recorded",
+        )
+    return found
+
+
+def _again(state: State, bundle: Manifest) -> Released:
+    """It is so by the log; make sure that the tag says the same."""
+    if state.tagged != bundle.digest:
+        state.home.write(bundle, state.channel)
+        return Released(record=_last(state), notes=(*state.notes, "the change was recorded before, and is made now"))
+    return Released(record=_last(state), changed=False, notes=state.notes)
+
+
+def _last(state: State) -> Record:
+    if state.head is None:
+        raise LogError(f"{state.where} has no release log")
+    return state.head
