@@ -28,6 +28,7 @@ class Candidate:
         live: The release that is live now; None when there is none.
         tags: All tags there.
         head: The last record of the channel.
+        reason: Why it is to go live.
     """
 
     home: Home
@@ -36,6 +37,7 @@ class Candidate:
     live: Digest | None
     tags: frozenset[str]
     head: Record | None
+    reason: str = ""
 
 
 Check: TypeAlias = Callable[[Candidate], Gate]
@@ -255,7 +257,13 @@ def _further_back(undo: tuple[Digest, ...], target: Digest) -> tuple[Digest, ...
 
 def _pass(state: State, bundle: Manifest, gates: Sequence[Check], author: Author) -> tuple[Gate, ...]:
     candidate = Candidate(
-        home=state.home, channel=state.channel, bundle=bundle, live=state.live, tags=state.tags, head=state.head
+        home=state.home,
+        channel=state.channel,
+        bundle=bundle,
+        live=state.live,
+        tags=state.tags,
+        head=state.head,
+        reason=author.reason,
     )
     found = tuple(gate(candidate) for gate in gates)
     failed = [gate for gate in found if not gate.passed]

@@ -25,6 +25,7 @@ from kitpack.oci.mediatypes import EMPTY_CONFIG
 from kitpack.oci.reference import is_tag
 
 __all__ = [
+    "ARCHIVE",
     "EMPTY",
     "MAX_UNDO",
     "RELEASE_TYPE",
@@ -33,6 +34,7 @@ __all__ = [
     "LogTag",
     "Record",
     "Route",
+    "channel_of",
     "check_channel",
     "encode_record",
     "log_prefix",
@@ -51,6 +53,9 @@ Action: TypeAlias = Literal["promote", "rollback", "route", "withdraw", "adopt",
 
 MAX_UNDO = 32
 """How many releases a record remembers for further rollbacks; beyond, the whole log is read."""
+
+ARCHIVE = "_archive"
+"""The log that says which releases must not go live again. It has records like a channel, and no tag."""
 
 _PREFIX = "io.kitpack.release."
 _TAG = re.compile(r"(.+)\.log\.([0-9]{6,9})\.([0-9a-f]{8})")
@@ -155,15 +160,22 @@ class LogTag:
         return cls(int(match[2]), match[3], tag)
 
 
+def channel_of(tag: str) -> str:
+    """The channel whose record a tag may stand for, or an empty string."""
+    match = _TAG.fullmatch(tag)
+    return match[1] if match else ""
+
+
 def check_channel(channel: str) -> str:
     """Make sure that a name can be a channel.
 
     Raises:
         UsageError: When it cannot.
     """
-    if not is_tag(channel) or len(channel) > _MAX_CHANNEL or ".log." in channel:
+    if not is_tag(channel) or len(channel) > _MAX_CHANNEL or ".log." in channel or channel.startswith("_"):
         raise UsageError(
-            f"{channel[:140]!r} cannot be a channel; expected a tag of at most {_MAX_CHANNEL} characters, no '.log.'",
+            f"{channel[:140]!r} cannot be a channel; expected a tag of at most {_MAX_CHANNEL} characters, "
+            "without '.log.' in it and '_' before it",
             hint="for example production, staging or canary",
         )
     return channel

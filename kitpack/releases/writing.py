@@ -24,6 +24,7 @@ from kitpack.oci.mediatypes import ANNOTATION_KITFILE, EMPTY_CONFIG
 from kitpack.releases.home import Home
 from kitpack.releases.log import Pin, log_tags, read_head, read_log
 from kitpack.releases.record import (
+    ARCHIVE,
     EMPTY,
     MAX_UNDO,
     Action,
@@ -36,7 +37,7 @@ from kitpack.releases.record import (
     parse_record,
 )
 
-__all__ = ["Author", "Released", "State", "known", "live_by", "version_of", "write"]
+__all__ = ["Author", "Released", "State", "begin_archive", "known", "live_by", "version_of", "write"]
 
 _TRIES = 5
 
@@ -222,6 +223,8 @@ def _settle(state: State, record: Record, bundle: Manifest) -> None:
         names = [one for one in log_tags(channel, home.tags(log_prefix(channel))) if one.sequence >= record.sequence]
         if [one.tag for one in names] != [log_tag(channel, record.sequence, known(record.digest))]:
             head = read_head(home, channel, [one.tag for one in names]) or record
+        if channel == ARCHIVE:
+            break
         found = home.find(channel)
         wanted = live_by(home, channel, head, frozenset(one.tag for one in names)) or bundle.digest
         if found and found.digest == wanted:
@@ -241,6 +244,17 @@ def _counts(home: Home, record: Record, head: Record) -> bool:
     while head.sequence > record.sequence and head.previous:
         head = parse_record(home.read_digest(head.previous))
     return head.digest == record.digest
+
+
+def begin_archive(home: Home, author: Author) -> State:
+    """The archive as it is, to write into it.
+
+    Raises:
+        LogError: When its log is broken.
+    """
+    tags = frozenset(home.tags())
+    head = read_head(home, ARCHIVE, tags, author.pin)
+    return State(home=home, channel=ARCHIVE, tags=tags, head=head, tagged=None, live=None)
 
 
 def version_of(manifest: Manifest) -> str:

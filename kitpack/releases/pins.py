@@ -1,0 +1,57 @@
+"""The ends of logs as they were seen: what proves later that nothing was cut off.
+
+A chain cannot show that its newest records were deleted. So each user's computer remembers the last record that it saw
+of every channel, and misses it when it is gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from kitpack.errors import InvalidDigestError
+from kitpack.oci.digest import Digest
+from kitpack.oci.jsontext import encode, parse_object
+from kitpack.releases.log import Pin
+
+__all__ = ["load_pin", "save_pin"]
+
+
+def load_pin(folder: Path, label: str, channel: str) -> Pin | None:
+    """What was seen last; None when nothing was, or what was written down cannot be read.
+
+    Args:
+        folder: Where pins are kept.
+        label: The repository.
+        channel: The channel.
+    """
+    try:
+        value = parse_object(_path(folder, label, channel).read_bytes())
+        sequence = value["sequence"]
+        digest = Digest.parse(str(value["digest"]))
+    except (OSError, KeyError, ValueError, InvalidDigestError):
+        return None
+    return Pin(sequence=sequence, digest=digest) if isinstance(sequence, int) else None
+
+
+def save_pin(folder: Path, label: str, channel: str, pin: Pin) -> None:
+    """Remember the end of a log, unless a later one is remembered already. What cannot be written is left alone."""
+    before = load_pin(folder, label, channel)
+    if before and before.sequence > pin.sequence:
+        return
+    path = _path(folder, label, channel)
+    value = encode(
+        {"repository": label, "channel": channel, "sequence": pin.sequence, "digest": str(pin.digest)},
+    )
+    temporary = path.with_name(f"{path.name}.{os.urandom(6).hex()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(value)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+def _path(folder: Path, label: str, channel: str) -> Path:
+    return folder / f"{hashlib.sha256(f'{label}:{channel}'.encode()).hexdigest()[:32]}.json"
