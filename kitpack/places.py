@@ -6,6 +6,7 @@ what the store lacks is found there, and what is pushed goes there.
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 
+_LOGGER = logging.getLogger("kitpack")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Something that can be resolved, or tagged.
@@ -49,6 +53,8 @@ class Place:
         tag: What to tag it with there; empty when the user gave a digest alone. In the local store, tags are whole
             references.
         label: What to call it in front of the user.
+        moment: When the tag is a channel: the moment whose release is meant.
+        pins: Where the ends of release logs are remembered.
         before: Where it was looked for before, in vain.
         kept: Where the very same name is looked for when the registry does not help, to tell the user.
     """
@@ -57,6 +63,8 @@ class Place:
     name: str
     tag: str
     label: str
+    moment: str = ""
+    pins: Path | None = None
     before: Place | None = None
     kept: Place | None = None
 
@@ -68,6 +76,8 @@ class Place:
             IntegrityError: When tag and digest were both given and name different content.
             UnreachableError: When the registry does not answer.
         """
+        if self.moment:
+            return self._resolve_moment()
         try:
             found = self.target.resolve(self.name)
             tagged = self.target.resolve(self.tag) if self.tag not in ("", self.name) else found
@@ -83,6 +93,14 @@ class Place:
                 hint="leave out the tag or the digest",
             )
         return found
+
+    def _resolve_moment(self) -> Descriptor:
+        """Find what was live at a moment, and say in the log of this process which record says so."""
+        from kitpack.releases.answer import find_answer, told
+
+        answered = find_answer(self.target, self.tag, self.moment, self.label, self.pins)
+        _LOGGER.info("%s", told(answered, self.label))
+        return self.target.resolve(str(answered.record.target))
 
     def require_tag(self) -> str:
         """The tag to give to something that is put here.
@@ -164,9 +182,11 @@ def local_place(text: str, settings: Settings) -> Place:
     if text.startswith(LAYOUT_SCHEME):
         return _layout_place(text)
     reference = _parsed(text)
-    tag = str(replace(reference, digest=None)) if reference.tag else ""
+    tag = str(replace(reference, digest=None, moment="")) if reference.tag else ""
     name = str(reference.digest) if reference.digest else tag
-    return Place(target=local_store(settings), name=name, tag=tag, label=text)
+    return Place(
+        target=local_store(settings), name=name, tag=tag, label=text, moment=reference.moment, pins=settings.pins
+    )
 
 
 def remote_place(text: str, settings: Settings) -> Place:
@@ -178,7 +198,14 @@ def remote_place(text: str, settings: Settings) -> Place:
     """
     reference = at_home(_parsed(text), settings)
     target = remote_repository(reference, settings)
-    return Place(target=target, name=reference.selector, tag=reference.tag, label=str(reference))
+    return Place(
+        target=target,
+        name=reference.selector,
+        tag=reference.tag,
+        label=str(reference),
+        moment=reference.moment,
+        pins=settings.pins,
+    )
 
 
 def target_place(text: str, settings: Settings) -> Place:
@@ -199,7 +226,8 @@ def find(text: str, settings: Settings, *, local: bool = False) -> Place:
     """
     if local or text.startswith(LAYOUT_SCHEME):
         return local_place(text, settings)
-    if _parsed(text).registry:
+    reference = _parsed(text)
+    if reference.registry or (reference.moment and settings.registry):  # channels are where releases are made
         return hosted_place(text, settings)
     place = local_place(text, settings)
     if settings.registry and not _is_there(place.target, place.name):
@@ -242,14 +270,20 @@ def at_home(reference: Reference, settings: Settings) -> Reference:
             hint=f"write HOST/{reference}, or set KITPACK_REGISTRY to HOST or HOST/PREFIX",
         )
     home = Reference.parse_repository(f"{settings.registry}/{reference.repository}")
-    return replace(home, tag=reference.tag, digest=reference.digest)
+    return replace(home, tag=reference.tag, digest=reference.digest, moment=reference.moment)
 
 
 def _layout_place(text: str) -> Place:
     reference = LayoutReference.parse(text)
     if not reference.selector:
         raise UsageError(f"{text} names no bundle in the layout", hint=f"write {text}:TAG (`kitpack list {text}`)")
-    return Place(target=Layout(Path(reference.path)), name=reference.selector, tag=reference.tag, label=text)
+    return Place(
+        target=Layout(Path(reference.path)),
+        name=reference.selector,
+        tag=reference.tag,
+        label=text,
+        moment=reference.moment,
+    )
 
 
 def _parsed(text: str) -> Reference:

@@ -6,10 +6,14 @@
 ``KITPACK_CA_FILE``   certificate authorities to trust, PEM
 ``KITPACK_CLIENT_CERT``, ``KITPACK_CLIENT_KEY``  a client certificate, PEM
 ``KITPACK_PLAIN_HTTP``  registries to talk to without TLS, separated by commas (loopback needs no mention)
+``KITPACK_ACTOR``     who releases; default: the account of the CI system, else ``user@host``
 ``KITPACK_JOBS``      blobs moved at the same time; default 4
 ``DOCKER_CONFIG``     the folder of docker's ``config.json``; default ``~/.docker``
 ``REGISTRY_AUTH_FILE``  a further file of credentials, as podman and skopeo write it
 ``SOURCE_DATE_EPOCH``  seconds since 1970 to record as the time of packing; without it no time is recorded
+``OPENAI_API_KEY``, ``ANTHROPIC_API_KEY``, ``DEEPSEEK_API_KEY``  keys of those who serve models
+``OPENAI_BASE_URL``, ``ANTHROPIC_BASE_URL``, ``DEEPSEEK_BASE_URL``  where they are served, if not at home
+``KITPACK_MODEL_KEY``  the key of a model's endpoint that a command or an application names by its address
 ====================  ==========================================================================
 
 Proxy variables (``HTTPS_PROXY``, ``NO_PROXY``, …) are honoured by the HTTP library.
@@ -18,16 +22,65 @@ Proxy variables (``HTTPS_PROXY``, ``NO_PROXY``, …) are honoured by the HTTP li
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kitpack.errors import UsageError
 
-__all__ = ["Settings"]
+__all__ = ["ModelAccess", "Secret", "Settings"]
 
 _YEAR_9999 = 253402300799
+_VENDORS = ("openai", "anthropic", "deepseek")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """Text that must not be seen: printing it, formatting it or logging it shows a placeholder.
+
+    Attributes:
+        text: The secret itself; whoever reads it is about to send it.
+    """
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "Secret(…)" if self.text else "Secret()"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAccess:
+    """What the environment says about endpoints of models.
+
+    Attributes:
+        keys: Keys by vendor (``openai``, ``anthropic``, ``deepseek``); an empty name stands for whatever endpoint is
+            named by its address.
+        urls: Addresses by vendor, where they differ from the vendor's own.
+        ca_file: Certificate authorities to trust instead of the system's, PEM.
+    """
+
+    keys: Mapping[str, Secret] = field(default_factory=dict, hash=False)
+    urls: Mapping[str, str] = field(default_factory=dict, hash=False)
+    ca_file: Path | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> ModelAccess:
+        """Read keys and addresses from environment variables; unset and empty ones are left out."""
+        keys = {vendor: environ.get(f"{vendor.upper()}_API_KEY", "").strip() for vendor in _VENDORS}
+        keys[""] = environ.get("KITPACK_MODEL_KEY", "").strip()
+        urls = {vendor: environ.get(f"{vendor.upper()}_BASE_URL", "").strip() for vendor in _VENDORS}
+        return cls(
+            keys={vendor: Secret(key) for vendor, key in keys.items() if key},
+            urls={vendor: url for vendor, url in urls.items() if url},
+            ca_file=_path(environ, "KITPACK_CA_FILE"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +97,7 @@ class Settings:
         client_key: Its key, PEM; None when it is in the same file.
         plain_http: Registries (``host:port``) to talk to without TLS; ``*`` stands for all.
         jobs: Blobs moved at the same time.
+        actor: Who is named in release records.
         source_date_epoch: Seconds since 1970 to record as the time of packing.
     """
 
@@ -56,7 +110,13 @@ class Settings:
     client_key: Path | None = None
     plain_http: frozenset[str] = frozenset()
     jobs: int = 4
+    actor: str = ""
     source_date_epoch: int | None = None
+
+    @property
+    def pins(self) -> Path:
+        """Where the ends of release logs are remembered as they were seen."""
+        return self.home / "pins"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -76,6 +136,7 @@ class Settings:
             client_key=_path(environ, "KITPACK_CLIENT_KEY"),
             plain_http=frozenset(filter(None, environ.get("KITPACK_PLAIN_HTTP", "").replace(" ", "").split(","))),
             jobs=_number(environ, "KITPACK_JOBS", least=1, most=64) or 4,
+            actor=_actor(environ),
             source_date_epoch=_number(environ, "SOURCE_DATE_EPOCH", least=0, most=_YEAR_9999),
         )
 
@@ -111,6 +172,15 @@ def _number(environ: Mapping[str, str], name: str, *, least: int, most: int) -> 
     if not value.isascii() or not value.isdigit() or len(value) > 12 or not least <= int(value) <= most:
         raise UsageError(f"{name}={value[:40]!r}: expected a whole number, {least} to {most}")
     return int(value)
+
+
+def _actor(environ: Mapping[str, str]) -> str:
+    """Who is at work: who they say they are, who the CI system says started it, or the user of this computer."""
+    for name in ("KITPACK_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID"):
+        if named := environ.get(name, "").strip():
+            return named[:200]
+    user = environ.get("USER") or environ.get("LOGNAME") or str(os.getuid())
+    return f"{user}@{platform.node() or 'localhost'}"[:200]
 
 
 def _data_folder(environ: Mapping[str, str]) -> Path:

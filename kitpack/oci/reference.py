@@ -5,6 +5,7 @@
 ``registry.example/team/bot:1.4.0``     a tag in a repository of a registry
 ``registry.example/team/bot@sha256:…``  exactly this manifest
 ``oci:DIR:1.4.0``, ``oci:DIR@sha256:…`` a tag or manifest in an OCI image layout anywhere
+``bot:production@{2026-05-15}``         what was live at a channel at a moment
 ======================================  ===============================================
 
 Spec: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests (names and tags)
@@ -65,12 +66,14 @@ class Reference:
         repository: The name inside the registry.
         tag: The tag, or an empty string.
         digest: The digest of the manifest; when both are given, the digest decides.
+        moment: When the tag is a channel: the moment whose release is meant, as written between the braces.
     """
 
     registry: str
     repository: str
     tag: str = ""
     digest: Digest | None = None
+    moment: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Reference:
@@ -95,7 +98,8 @@ class Reference:
             InvalidReferenceError: When the text breaks the grammar.
         """
         _refuse_odd(text)
-        name, at, digest_text = text.partition("@")
+        whole, moment = _split_moment(text)
+        name, at, digest_text = whole.partition("@")
         head, _, rest = name.partition("/")
         registry = head if rest and ("." in head or ":" in head or head == "localhost" or head[:1] == "[") else ""
         path = rest if registry else name
@@ -107,7 +111,8 @@ class Reference:
                 f"{text[:300]!r}: {tag[:140]!r} is not a tag; expected at most 128 letters, digits, '_', '.' or '-', "
                 "not starting with '.' or '-'"
             )
-        return cls(registry, repository, tag, _digest(text, digest_text) if at else None)
+        _check_moment(text, moment, tag, at)
+        return cls(registry, repository, tag, _digest(text, digest_text) if at else None, moment)
 
     @property
     def name(self) -> str:
@@ -121,12 +126,12 @@ class Reference:
 
     def at(self, digest: Digest) -> Reference:
         """The same repository at exactly this manifest."""
-        return replace(self, tag="", digest=digest)
+        return replace(self, tag="", digest=digest, moment="")
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
-        return f"{self.name}{tag}{digest}"
+        return f"{self.name}{tag}{digest}{_written_moment(self.moment)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +142,13 @@ class LayoutReference:
         path: The folder as typed.
         tag: The name of an entry of its index, or an empty string.
         digest: The digest of a manifest in it.
+        moment: See :attr:`Reference.moment`.
     """
 
     path: str
     tag: str = ""
     digest: Digest | None = None
+    moment: str = ""
 
     @classmethod
     def parse(cls, text: str) -> LayoutReference:
@@ -150,7 +157,7 @@ class LayoutReference:
         Raises:
             InvalidReferenceError: When the folder is missing or the tag or digest breaks the grammar.
         """
-        whole = text.removeprefix(LAYOUT_SCHEME)
+        whole, moment = _split_moment(text.removeprefix(LAYOUT_SCHEME))
         if whole.startswith("//"):
             raise InvalidReferenceError(
                 f"{text[:300]!r}: a layout is named without the slashes of an address, oci:DIR:TAG",
@@ -170,7 +177,8 @@ class LayoutReference:
                 )
         if not path or "\0" in path:
             raise InvalidReferenceError(f"{text[:300]!r} names no folder", hint="write oci:DIR:TAG")
-        return cls(path, tag, _digest(text, digest_text) if at else None)
+        _check_moment(text, moment, tag, at)
+        return cls(path, tag, _digest(text, digest_text) if at else None, moment)
 
     @property
     def selector(self) -> str:
@@ -180,7 +188,7 @@ class LayoutReference:
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
-        return f"{LAYOUT_SCHEME}{self.path}{tag}{digest}"
+        return f"{LAYOUT_SCHEME}{self.path}{tag}{digest}{_written_moment(self.moment)}"
 
 
 def _refuse_odd(text: str) -> None:
@@ -192,8 +200,24 @@ def _refuse_odd(text: str) -> None:
         raise InvalidReferenceError(
             f"{text[:300]!r} starts with a scheme", hint=f"leave it out: {text.partition('://')[2]}"
         )
-    if "@{" in text:
-        raise InvalidReferenceError(f"{text[:300]!r}: references to a point in time are not supported by this version")
+
+
+def _split_moment(text: str) -> tuple[str, str]:
+    """The text without ``@{…}`` at its end, and what stands between the braces."""
+    whole, at, moment = text.rpartition("@{")
+    return (whole, moment[:-1]) if at and moment.endswith("}") else (text, "")
+
+
+def _check_moment(text: str, moment: str, tag: str, at: str) -> None:
+    if (moment and (at or not tag)) or (not moment and ("@{" in text)):
+        raise InvalidReferenceError(
+            f"{text[:300]!r}: a moment stands in braces after a channel, and nothing stands after it",
+            hint="write NAME:production@{2026-05-15}, or @{3 days ago}",
+        )
+
+
+def _written_moment(moment: str) -> str:
+    return f"@{{{moment}}}" if moment else ""
 
 
 def _check_registry(text: str, registry: str) -> None:

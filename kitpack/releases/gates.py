@@ -74,9 +74,8 @@ def build_gates(policy: Policy, channel: str, makers: Mapping[str, Maker]) -> li
         if told is False:
             continue
         if name not in makers:
-            raise UsageError(
-                f"{policy.source or 'the policy'}: there is no gate {name[:80]!r}; there are {', '.join(sorted(makers))}"
-            )
+            known = ", ".join(sorted(makers))
+            raise UsageError(f"{policy.source or 'the policy'}: there is no gate {name[:80]!r}; there are {known}")
         try:
             gates.append(makers[name](told))
         except ValueError as error:

@@ -31,6 +31,9 @@ GOOD = [
     (f"h.example/bot:1@{SHA256}", Reference("h.example", "bot", "1", Digest("sha256", HEX))),
     (f"bot:{'t' * 128}", Reference("", "bot", "t" * 128)),
     (f"{'n' * 254}:1", Reference("", "n" * 254, "1")),
+    ("bot:production@{2026-05-15}", Reference("", "bot", "production", None, "2026-05-15")),
+    ("localhost:5000/a/bot:live@{3 days ago}", Reference("localhost:5000", "a/bot", "live", None, "3 days ago")),
+    ("bot:live@{2026-05-15T10:00Z}", Reference("", "bot", "live", None, "2026-05-15T10:00Z")),
 ]
 
 BAD = {
@@ -99,7 +102,11 @@ BAD = {
     "query": "h.example/bot:1?x=y",
     "fragment": "h.example/bot:1#x",
     "backslash": "team\\bot:1",
-    "point in time": "bot:production@{2026-05-15}",
+    "moment without a channel": "bot@{2026-05-15}",
+    "moment of a digest": f"bot:1@{SHA256}@{{2026-05-15}}",
+    "moment in the middle": "bot:production@{-1}:1",
+    "moment without an end": "bot:production@{-1",
+    "empty moment": "bot:production@{}",
     "blank inside": "my bot:1",
 }
 

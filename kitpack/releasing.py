@@ -1,0 +1,369 @@
+"""What is live, as functions that take what a user types: promote, roll back, look back.
+
+::
+
+    import kitpack
+
+    kitpack.promote("localhost:5000/team/assistant:1.4.0", to="production", reason="fewer refunds promised")
+    kitpack.rollback("localhost:5000/team/assistant:production", reason="answers in French")
+    kitpack.history("localhost:5000/team/assistant:production").records
+
+A channel is kept where its bundle is: in the registry that the reference names, in the configured one when it names
+none, and without any in the local store. Every function takes ``settings``; without them the environment decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+from kitpack.content.store.layout import Layout
+from kitpack.errors import InvalidDigestError, UsageError
+from kitpack.oci.digest import Digest
+from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference
+from kitpack.places import at_home, local_store, remote_repository
+from kitpack.releases.answer import Answered, answer_from
+from kitpack.releases.change import Check
+from kitpack.releases.change import adopt as adopt_tag
+from kitpack.releases.change import promote as promote_release
+from kitpack.releases.change import rollback as roll_back
+from kitpack.releases.change import route as route_traffic
+from kitpack.releases.change import withdraw as withdraw_release
+from kitpack.releases.gates import BUILT_IN, Policy, build_gates
+from kitpack.releases.home import Home
+from kitpack.releases.log import Log, Pin, read_log
+from kitpack.releases.moment import parse_moment
+from kitpack.releases.pins import load_pin, save_pin
+from kitpack.releases.record import Route
+from kitpack.releases.status import Versions, read_versions
+from kitpack.releases.status import archive as archive_release
+from kitpack.releases.status import restore as restore_release
+from kitpack.releases.writing import Author, Released
+from kitpack.settings import Settings
+
+__all__ = [
+    "adopt",
+    "archive",
+    "find_home",
+    "history",
+    "promote",
+    "record_at",
+    "restore",
+    "rollback",
+    "route",
+    "status",
+    "withdraw",
+]
+
+
+def promote(  # noqa: PLR0913 - a release has many facts
+    reference: str,
+    to: str,
+    *,
+    reason: str = "",
+    expect: str = "",
+    gates: Sequence[Check] | None = None,
+    override: str = "",
+    force: bool = False,
+    local: bool = False,
+    settings: Settings | None = None,
+) -> Released:
+    """Make a release live at a channel.
+
+    Args:
+        reference: The release, such as ``localhost:5000/team/assistant:1.4.0``.
+        to: The channel, such as ``production``.
+        reason: Why.
+        expect: The version or digest that must be live now; empty for whatever is.
+        gates: What has to let it through, see :func:`kitpack.releases.gates.build_gates`; by default that it is whole
+            and not archived.
+        override: Why gates that do not pass are overridden; it is recorded.
+        force: Whether to go on where the log is broken or the tag was moved from outside.
+        local: Whether the local store is meant, whatever the reference says.
+        settings: The surroundings.
+
+    Raises:
+        NotFoundError: When the release is not there, or not whole.
+        GateError: When a gate does not let it through; nothing has changed then.
+        RaceError: When something else is live than expected, or somebody else was faster.
+        OutsideMoveError: When the channel's tag was moved without a record.
+        LogError: When the log is broken.
+    """
+    settings = settings or Settings.from_env()
+    home, selector = find_home(reference, settings, local=local)
+    author = _author(home, to, settings, reason=reason, override=override, force=force)
+    checks = _default_gates(to) if gates is None else gates
+    done = promote_release(home, _named(selector), to, author, gates=checks, expect=expect)
+    return _pinned(home, to, settings, done)
+
+
+def rollback(  # noqa: PLR0913 - a release has many facts
+    channel: str,
+    *,
+    to: str = "",
+    reason: str = "",
+    expect: str = "",
+    gates: Sequence[Check] | None = None,
+    override: str = "",
+    force: bool = False,
+    local: bool = False,
+    settings: Settings | None = None,
+) -> Released:
+    """Make live what served before the release that is live now. Once more goes further back.
+
+    Args:
+        channel: Bundle and channel, such as ``localhost:5000/team/assistant:production``.
+        to: A version, a digest or ``@{…}`` to go back to; empty for what served before.
+        reason: Why.
+        expect: The version or digest that must be live now; empty for whatever is.
+        gates: What has to let a named release through, as in :func:`promote`; going back to what served before needs
+            none.
+        override: Why gates that do not pass are overridden; it is recorded.
+        force: Whether to go on where the log is broken or the tag was moved from outside.
+        local: Whether the local store is meant, whatever the reference says.
+        settings: The surroundings.
+
+    Raises:
+        NotFoundError: When nothing served before, or it is not whole any more; nothing has changed then.
+        GateError, RaceError, OutsideMoveError, LogError: As :func:`promote`.
+    """
+    settings = settings or Settings.from_env()
+    home, name = find_home(channel, settings, local=local)
+    author = _author(home, name, settings, reason=reason, override=override, force=force)
+    checks = _default_gates(name) if gates is None else gates
+    target = _target_of(home, name, to, settings) if to else ""
+    done = roll_back(home, name, author, to=target, gates=checks, expect=expect)
+    return _pinned(home, name, settings, done)
+
+
+def route(
+    channel: str,
+    routes: Sequence[tuple[str, float, bool]],
+    *,
+    reason: str = "",
+    force: bool = False,
+    local: bool = False,
+    settings: Settings | None = None,
+) -> Released:
+    """Give a part of a channel's traffic to other releases; the tag stays with the live one.
+
+    A release that has a route already keeps the salt it was given, so that whoever got it goes on getting it.
+
+    Args:
+        channel: Bundle and channel.
+        routes: For each route, a tag or digest, its percent, and whether it only runs along; none ends the rollout.
+        reason: Why.
+        force: As in :func:`promote`.
+        local: Whether the local store is meant.
+        settings: The surroundings.
+
+    Raises:
+        ReleaseError: When nothing is live, or the percents add up to more than a hundred.
+        NotFoundError: When a release is not there.
+    """
+    settings = settings or Settings.from_env()
+    home, name = find_home(channel, settings, local=local)
+    before = read_log(home, name).head
+    old = {one.digest: one for one in before.routes} if before else {}
+    found = tuple(_route(home, old, *one) for one in routes)
+    author = _author(home, name, settings, reason=reason, force=force)
+    return _pinned(home, name, settings, route_traffic(home, name, author, found))
+
+
+def withdraw(
+    reference: str,
+    channel: str,
+    *,
+    reason: str = "",
+    force: bool = False,
+    local: bool = False,
+    settings: Settings | None = None,
+) -> Released:
+    """Make sure that no rollback of a channel restores a release that served there before.
+
+    Raises:
+        ReleaseError: When it is live.
+    """
+    settings = settings or Settings.from_env()
+    home, selector = find_home(reference, settings, local=local)
+    author = _author(home, channel, settings, reason=reason, force=force)
+    return _pinned(home, channel, settings, withdraw_release(home, channel, author, _named(selector)))
+
+
+def adopt(channel: str, *, reason: str = "", local: bool = False, settings: Settings | None = None) -> Released:
+    """Write down that a channel's tag was moved by somebody who wrote no record.
+
+    Raises:
+        NotFoundError: When there is no such tag.
+    """
+    settings = settings or Settings.from_env()
+    home, name = find_home(channel, settings, local=local)
+    return _pinned(home, name, settings, adopt_tag(home, name, _author(home, name, settings, reason=reason)))
+
+
+def archive(reference: str, *, reason: str = "", local: bool = False, settings: Settings | None = None) -> Released:
+    """Forbid that a release goes live again.
+
+    Raises:
+        ReleaseError: When it is live somewhere.
+    """
+    settings = settings or Settings.from_env()
+    home, selector = find_home(reference, settings, local=local)
+    return archive_release(home, selector, Author(actor=settings.actor, reason=reason))
+
+
+def restore(reference: str, *, reason: str = "", local: bool = False, settings: Settings | None = None) -> Released:
+    """Let an archived release go live again.
+
+    Raises:
+        ReleaseError: When it is not archived.
+    """
+    settings = settings or Settings.from_env()
+    home, selector = find_home(reference, settings, local=local)
+    return restore_release(home, selector, Author(actor=settings.actor, reason=reason))
+
+
+def history(channel: str, *, local: bool = False, settings: Settings | None = None) -> Log:
+    """What happened to a channel, and all that is wrong with its log.
+
+    Args:
+        channel: Bundle and channel, such as ``localhost:5000/team/assistant:production``.
+        local: Whether the local store is meant.
+        settings: The surroundings.
+    """
+    settings = settings or Settings.from_env()
+    home, name = find_home(channel, settings, local=local)
+    log = read_log(home, name, pin=load_pin(settings.pins, home.label, name), jobs=settings.jobs)
+    if log.head and log.head.digest and not log.breaks:
+        save_pin(settings.pins, home.label, name, Pin(sequence=log.head.sequence, digest=log.head.digest))
+    return log
+
+
+def status(repository: str, *, local: bool = False, settings: Settings | None = None) -> Versions:
+    """Where every version of a bundle stands.
+
+    Args:
+        repository: The bundle, such as ``localhost:5000/team/assistant`` or ``oci:DIR``.
+        local: Whether the local store is meant.
+        settings: The surroundings.
+    """
+    settings = settings or Settings.from_env()
+    home, _ = find_home(repository, settings, local=local, whole=False)
+    return read_versions(home, jobs=settings.jobs)
+
+
+def record_at(
+    channel: str,
+    moment: str,
+    *,
+    local: bool = False,
+    now: datetime | None = None,
+    zone: tzinfo | None = None,
+    settings: Settings | None = None,
+) -> Answered:
+    """Find what was live at a moment.
+
+    Args:
+        channel: Bundle and channel.
+        moment: What stands between the braces of ``@{…}``.
+        local: Whether the local store is meant.
+        now: The present; by default, what the clock says.
+        zone: Where the user is; by default, where the computer says.
+        settings: The surroundings.
+
+    Raises:
+        InvalidReferenceError: When the text is no moment.
+        NotFoundError: When nothing was live then.
+        LogError: When the log is broken, so that it cannot be known.
+    """
+    settings = settings or Settings.from_env()
+    home, name = find_home(channel, settings, local=local)
+    found = parse_moment(moment, now or datetime.now(UTC), zone)
+    return answer_from(home, name, found, settings.pins, jobs=settings.jobs)
+
+
+def find_home(text: str, settings: Settings, *, local: bool = False, whole: bool = True) -> tuple[Home, str]:
+    """Where the releases of a bundle are kept, and which of its tags or digests was named.
+
+    Args:
+        text: What the user typed.
+        settings: The surroundings.
+        local: Whether the local store is meant, whatever the text says.
+        whole: Whether a tag or digest must be named.
+
+    Raises:
+        InvalidReferenceError: When the text breaks the grammar.
+        UsageError: When it names no tag, and one is needed.
+    """
+    if text.startswith(LAYOUT_SCHEME):
+        layout = LayoutReference.parse(text)
+        label = f"{LAYOUT_SCHEME}{layout.path}"
+        home, selector = Home(target=Layout(Path(layout.path)), label=label), layout.selector
+    else:
+        reference = Reference.parse_repository(text)
+        if reference.registry or settings.registry:
+            reference = at_home(reference, settings)
+        selector = reference.selector
+        if local or not reference.registry:
+            home = Home(target=local_store(settings), prefix=f"{reference.name}:", label=reference.name)
+        else:
+            home = Home(target=remote_repository(reference, settings), label=reference.name)
+    if whole and not selector:
+        raise UsageError(f"{text} names a bundle, but none of its tags", hint=f"write {text}:CHANNEL")
+    return home, selector
+
+
+def _author(
+    home: Home, channel: str, settings: Settings, *, reason: str = "", override: str = "", force: bool = False
+) -> Author:
+    return Author(
+        actor=settings.actor,
+        reason=reason,
+        override=override,
+        force=force,
+        pin=load_pin(settings.pins, home.label, channel),
+    )
+
+
+def _pinned(home: Home, channel: str, settings: Settings, done: Released) -> Released:
+    if done.record.digest:
+        pin = Pin(sequence=done.record.sequence, digest=done.record.digest)
+        save_pin(settings.pins, home.label, channel, pin)
+    return done
+
+
+def _default_gates(channel: str) -> Sequence[Check]:
+    return build_gates(Policy(), channel, BUILT_IN)
+
+
+def _named(selector: str) -> str | Digest:
+    try:
+        return Digest.parse(selector)
+    except InvalidDigestError:
+        return selector
+
+
+def _target_of(home: Home, channel: str, text: str, settings: Settings) -> str | Digest:
+    """The release that ``--to`` names: a tag, a digest, a version that served, or a moment."""
+    if text.startswith("@{") and text.endswith("}"):
+        moment = parse_moment(text[2:-1], datetime.now(UTC))
+        return answer_from(home, channel, moment, settings.pins, jobs=settings.jobs).record.target
+    if home.find(text) is None:
+        served = [one for one in read_log(home, channel, jobs=settings.jobs).records if one.target_version == text]
+        if served:
+            return served[-1].target
+    return _named(text)
+
+
+def _route(home: Home, old: Mapping[Digest, Route], reference: str, percent: float, shadow: bool) -> Route:  # noqa: FBT001
+    from secrets import token_hex
+
+    from kitpack.releases.writing import version_of
+
+    named = _named(reference)
+    bundle = home.read_digest(named) if isinstance(named, Digest) else home.read(named)
+    known = old.get(bundle.digest)
+    route = known or Route(digest=bundle.digest, version=version_of(bundle), salt=token_hex(8))
+    return replace(route, percent=percent, shadow=shadow)
