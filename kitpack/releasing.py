@@ -14,10 +14,10 @@ none, and without any in the local store. Every function takes ``settings``; wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from secrets import token_hex
 
 from kitpack.content.store.layout import Layout
 from kitpack.errors import InvalidDigestError, UsageError
@@ -33,14 +33,14 @@ from kitpack.releases.change import route as route_traffic
 from kitpack.releases.change import withdraw as withdraw_release
 from kitpack.releases.gates import BUILT_IN, Policy, build_gates
 from kitpack.releases.home import Home
-from kitpack.releases.log import Log, Pin, read_log
+from kitpack.releases.log import Log, Pin, read_head, read_log
 from kitpack.releases.moment import parse_moment
 from kitpack.releases.pins import load_pin, save_pin
-from kitpack.releases.record import Route
+from kitpack.releases.record import Route, log_prefix
 from kitpack.releases.status import Versions, read_versions
 from kitpack.releases.status import archive as archive_release
 from kitpack.releases.status import restore as restore_release
-from kitpack.releases.writing import Author, Released
+from kitpack.releases.writing import Author, Released, version_of
 from kitpack.settings import Settings
 
 __all__ = [
@@ -52,7 +52,7 @@ __all__ = [
     "record_at",
     "restore",
     "rollback",
-    "route",
+    "rollout",
     "status",
     "withdraw",
 ]
@@ -138,22 +138,26 @@ def rollback(  # noqa: PLR0913 - a release has many facts
     return _pinned(home, name, settings, done)
 
 
-def route(
-    channel: str,
-    routes: Sequence[tuple[str, float, bool]],
+def rollout(
+    reference: str,
+    to: str,
     *,
+    percent: float = 0.0,
+    shadow: bool = False,
     reason: str = "",
     force: bool = False,
     local: bool = False,
     settings: Settings | None = None,
 ) -> Released:
-    """Give a part of a channel's traffic to other releases; the tag stays with the live one.
+    """Give a part of a channel's traffic to a release; the tag stays with the live one, and so do other routes.
 
-    A release that has a route already keeps the salt it was given, so that whoever got it goes on getting it.
+    A rollout keeps its salt while it ramps up, so whoever got the release goes on getting it.
 
     Args:
-        channel: Bundle and channel.
-        routes: For each route, a tag or digest, its percent, and whether it only runs along; none ends the rollout.
+        reference: The release.
+        to: The channel.
+        percent: Of a hundred users, how many get it; 0 ends its part.
+        shadow: Whether it runs along, and nobody sees its answers.
         reason: Why.
         force: As in :func:`promote`.
         local: Whether the local store is meant.
@@ -161,15 +165,21 @@ def route(
 
     Raises:
         ReleaseError: When nothing is live, or the percents add up to more than a hundred.
-        NotFoundError: When a release is not there.
+        NotFoundError: When the release is not there.
     """
     settings = settings or Settings.from_env()
-    home, name = find_home(channel, settings, local=local)
-    before = read_log(home, name).head
-    old = {one.digest: one for one in before.routes} if before else {}
-    found = tuple(_route(home, old, *one) for one in routes)
-    author = _author(home, name, settings, reason=reason, force=force)
-    return _pinned(home, name, settings, route_traffic(home, name, author, found))
+    home, selector = find_home(reference, settings, local=local)
+    named = _named(selector)
+    bundle = home.read_digest(named) if isinstance(named, Digest) else home.read(named)
+    head = read_head(home, to, list(home.tags(log_prefix(to))))
+    before = head.routes if head else ()
+    routes = [one for one in before if one.digest != bundle.digest]
+    if percent or shadow:
+        salt = next((one.salt for one in before), "") or token_hex(8)
+        version = version_of(bundle)
+        routes.append(Route(digest=bundle.digest, version=version, percent=percent, shadow=shadow, salt=salt))
+    author = _author(home, to, settings, reason=reason, force=force)
+    return _pinned(home, to, settings, route_traffic(home, to, author, routes))
 
 
 def withdraw(
@@ -355,15 +365,3 @@ def _target_of(home: Home, channel: str, text: str, settings: Settings) -> str |
         if served:
             return served[-1].target
     return _named(text)
-
-
-def _route(home: Home, old: Mapping[Digest, Route], reference: str, percent: float, shadow: bool) -> Route:  # noqa: FBT001
-    from secrets import token_hex
-
-    from kitpack.releases.writing import version_of
-
-    named = _named(reference)
-    bundle = home.read_digest(named) if isinstance(named, Digest) else home.read(named)
-    known = old.get(bundle.digest)
-    route = known or Route(digest=bundle.digest, version=version_of(bundle), salt=token_hex(8))
-    return replace(route, percent=percent, shadow=shadow)

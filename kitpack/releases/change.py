@@ -138,7 +138,7 @@ def withdraw(home: Home, channel: str, author: Author, reference: str | Digest) 
     """Make sure that no rollback restores a release that served before.
 
     Raises:
-        ReleaseError: When it is live.
+        ReleaseError: When it is live, or the channel has no log.
         NotFoundError: When it is not there.
     """
     state = _begin(home, channel, author)
@@ -147,7 +147,9 @@ def withdraw(home: Home, channel: str, author: Author, reference: str | Digest) 
         raise ReleaseError(
             f"{bundle.digest} is live at {home.label}:{channel}", hint=f"kitpack rollback {home.label}:{channel}"
         )
-    if bundle.digest not in state.undo and state.head:
+    if bundle.digest not in state.undo:
+        if state.head is None:
+            raise ReleaseError(f"{bundle.digest} never served at {state.where}, which has no release log")
         return Released(record=state.head, changed=False)
     undo = tuple(one for one in state.undo if one != bundle.digest)
     return write(state, bundle, author, "withdraw", undo=undo, routes=state.routes)
