@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -10,11 +11,18 @@ from kitpack.errors import GateError, LogError, NotFoundError, OutsideMoveError,
 from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import Manifest
 from kitpack.releases.home import Home
-from kitpack.releases.log import Log, read_head, read_log
+from kitpack.releases.log import Log, read_ends, read_log
 from kitpack.releases.record import MAX_UNDO, Gate, Record, Route, check_channel, log_tag
 from kitpack.releases.writing import Author, Released, State, known, live_by, version_of, write
 
 __all__ = ["Candidate", "Check", "adopt", "promote", "rollback", "route", "withdraw"]
+
+
+_LOOKS = 5
+"""How often to look again at what the log does not explain, because somebody may be just changing it."""
+
+_PAUSE = 0.05
+"""Seconds before the second look; each further one waits that much longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,24 +178,56 @@ def adopt(home: Home, channel: str, author: Author) -> Released:
 
 
 def _begin(home: Home, channel: str, author: Author) -> State:
+    """Look at a channel.
+
+    Raises:
+        OutsideMoveError: When its tag was moved without a record. Somebody who is just moving it is given the time of a
+            few more looks.
+        LogError: When its log is broken.
+    """
     check_channel(channel)
+    state, explained = _look(home, channel, author, patient=True)
+    for number in range(1, _LOOKS):
+        if explained:
+            return state
+        author.pause(number * _PAUSE)
+        state, explained = _look(home, channel, author, patient=True)
+    return state if explained else _outside_move(state, author)
+
+
+def _look(home: Home, channel: str, author: Author, *, patient: bool = False) -> tuple[State, bool]:
+    """A channel as it is, and whether its log explains what its tag stands for.
+
+    A patient look does not mind a record that is listed and cannot be read: somebody may be just writing it.
+    """
     tags = frozenset(home.tags())
-    notes: list[str] = []
+    notes: tuple[str, ...] = ()
     try:
-        head = read_head(home, channel, tags, author.pin)
+        ends = read_ends(home, channel, tags, author.pin)
     except LogError as error:
+        if patient:
+            return _look_again(home, channel, author)
         if not author.force:
             raise
-        head = read_log(home, channel, sorted(tags)).head
-        trusted = f"record {head.sequence} of {head.time:%Y-%m-%d %H:%M} UTC" if head else "nothing of it"
-        notes.append(f"the log is broken ({error.message}); what was trusted is {trusted}")
+        ends = list(read_log(home, channel, sorted(tags)).records[-1:])
+        trusted = f"record {ends[0].sequence} of {ends[0].time:%Y-%m-%d %H:%M} UTC" if ends else "nothing of it"
+        notes = (f"the log is broken ({error.message}); what was trusted is {trusted}",)
+    head = ends[0] if ends else None
     found = home.find(channel) if channel in tags else None
     tagged = found.digest if found else None
     live = live_by(home, channel, head, tags)
-    state = State(home=home, channel=channel, tags=tags, head=head, tagged=tagged, live=live or tagged)
-    if head and tagged not in (live, _interrupted(head)):
-        state = _outside_move(state, author, notes)
-    return replace(state, notes=tuple(notes))
+    state = State(home=home, channel=channel, tags=tags, head=head, tagged=tagged, live=live or tagged, notes=notes)
+    # Who lost a race against the last record may not have put the tag back yet.
+    in_between = {_interrupted(head), *(one.target for one in ends if one.moves)} if head else set[Digest | None]()
+    return state, head is None or tagged in {live, *in_between}
+
+
+def _look_again(home: Home, channel: str, author: Author) -> tuple[State, bool]:
+    for number in range(1, _LOOKS):
+        author.pause(number * _PAUSE)
+        with suppress(LogError):
+            return _look(home, channel, replace(author, force=False))
+    return _look(home, channel, author)
 
 
 def _interrupted(head: Record) -> Digest | None:
@@ -195,21 +235,19 @@ def _interrupted(head: Record) -> Digest | None:
     return head.source if head.moves else head.target
 
 
-def _outside_move(state: State, author: Author, notes: list[str]) -> State:
-    where = state.where
+def _outside_move(state: State, author: Author) -> State:
     if not author.force:
         raise OutsideMoveError(
-            f"the tag {where} stands for {state.tagged or 'nothing'}, but by the log {state.live} is live: "
+            f"the tag {state.where} stands for {state.tagged or 'nothing'}, but by the log {state.live} is live: "
             "it was moved without a record",
-            hint=f"`kitpack adopt {where}` writes down that it is so; --force does that and goes on",
+            hint=f"`kitpack adopt {state.where}` writes down that it is so; --force does that and goes on",
         )
     if state.tagged is None:
-        notes.append(f"the tag {where} was gone")
-        return state
+        return replace(state, notes=(*state.notes, f"the tag {state.where} was gone"))
     adopted = _adopt(state, author).record
-    notes.append(f"the tag had been moved to {state.tagged} without a record; record {adopted.sequence} says so now")
+    note = f"the tag had been moved to {state.tagged} without a record; record {adopted.sequence} says so now"
     tags = state.tags | {log_tag(state.channel, adopted.sequence, known(adopted.digest))}
-    return replace(state, tags=tags, head=adopted, live=adopted.target)
+    return replace(state, tags=tags, head=adopted, live=adopted.target, notes=(*state.notes, note))
 
 
 def _adopt(state: State, author: Author) -> Released:

@@ -23,9 +23,13 @@ from kitpack.oci.digest import Digest
 from kitpack.releases.home import Home
 from kitpack.releases.record import LogTag, Record, log_prefix, log_tag, parse_record
 
-__all__ = ["Break", "BreakKind", "Log", "Pin", "log_tags", "read_head", "read_log", "read_record"]
+__all__ = ["Break", "BreakKind", "Log", "Pin", "log_tags", "read_ends", "read_head", "read_log", "read_record"]
 
 BreakKind: TypeAlias = Literal["damaged", "gap", "fork", "inconsistent", "truncated", "moved"]
+
+
+_RACE = 2
+"""How many records in a row can lose one race: a second is written by who has not seen yet that the first lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,11 @@ def read_record(home: Home, tag: LogTag) -> Record:
 
 
 def read_head(home: Home, channel: str, tags: Iterable[str], pin: Pin | None = None) -> Record | None:
+    """Read the last record of a log, and nothing else of it. Arguments and errors as :func:`read_ends`."""
+    return next(iter(read_ends(home, channel, tags, pin)), None)
+
+
+def read_ends(home: Home, channel: str, tags: Iterable[str], pin: Pin | None = None) -> list[Record]:
     """Read the end of a log, and nothing else of it: what a promotion or a rollback needs.
 
     Args:
@@ -129,10 +138,10 @@ def read_head(home: Home, channel: str, tags: Iterable[str], pin: Pin | None = N
         pin: The end that was seen before, which must still be there.
 
     Returns:
-        The last record; None when there is none.
+        The records with the highest number, usually one: the first counts, the others lost a race against it.
 
     Raises:
-        LogError: When it cannot be read, or the end that was seen before is gone.
+        LogError: When one cannot be read, or the end that was seen before is gone.
     """
     names = log_tags(channel, tags)
     if pin and (cut := _cut_off(channel, names, pin)):
@@ -142,7 +151,7 @@ def read_head(home: Home, channel: str, tags: Iterable[str], pin: Pin | None = N
         found = [read_record(home, name) for name in ends]
     except LogError as error:
         raise LogError(error.message, hint=_hint(home, channel)) from None
-    return min(found, key=_digest_of, default=None)
+    return sorted(found, key=_digest_of)
 
 
 def read_log(
@@ -238,14 +247,17 @@ def _gaps(chain: Sequence[Record], names: Sequence[LogTag]) -> Iterator[Break]:
 
 
 def _forks(lost: Sequence[Record]) -> Iterator[Break]:
-    """One record that lost a race is how the log works; one that goes on from another that lost is a second history."""
-    side = {one.digest for one in lost}
+    """A record or two beside the chain lost a race, which is how the log works; more are a history of their own."""
+    side = {one.digest: one for one in lost}
     for record in lost:
-        if record.previous in side:
+        length, before = 1, side.get(record.previous)
+        while before and length <= _RACE:
+            length, before = length + 1, side.get(before.previous)
+        if length == _RACE + 1:
             yield Break(
                 kind="fork",
                 text=f"record {record.sequence} ({record.action} by {record.actor}) goes on beside the log, "
-                f"from a record that lost",
+                f"behind {_RACE} records that lost",
             )
     for number, count in Counter(one.sequence for one in lost if one.previous is None and one.sequence > 1).items():
         yield Break(kind="fork", text=f"{count} records with the number {number} begin a history of their own")

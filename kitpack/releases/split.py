@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from kitpack.releases.record import Route
 
-__all__ = ["PLACES", "place_of", "route_of"]
+__all__ = ["PLACES", "place_of", "route_of", "split"]
 
 PLACES = 10_000
 """Into how many parts users are divided."""
@@ -48,3 +48,7 @@ def route_of(key: str, routes: Sequence[Route]) -> Route | None:
             return route
         begin = end
     return None
+
+
+split = route_of
+"""What :func:`route_of` is called at the front door: ``kitpack.split(user, live.routes)``."""

@@ -10,6 +10,7 @@ the log says, and is told.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -39,7 +40,8 @@ from kitpack.releases.record import (
 
 __all__ = ["Author", "Released", "State", "begin_archive", "known", "live_by", "version_of", "write"]
 
-_TRIES = 5
+_TRIES = 7
+_PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class Author:
         actor: Who.
         reason: Why.
         clock: Says what time it is, with a zone.
+        pause: Waits for so many seconds, while somebody else is just writing.
         pin: The end of the log that was seen before.
         force: Whether to go on where the log is broken or the tag was moved from outside.
         override: Why gates that do not pass are overridden; empty when they are not.
@@ -58,6 +61,7 @@ class Author:
     actor: str
     reason: str = ""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    pause: Callable[[float], None] = time.sleep
     pin: Pin | None = None
     force: bool = False
     override: str = ""
@@ -190,7 +194,7 @@ def write(
     record = _append(state.home, record, bundle)
     if record.moves and action != "adopt":
         state.home.write(bundle, state.channel)
-    _settle(state, record, bundle)
+    _settle(state, record, bundle, author)
     return Released(record=record, notes=state.notes)
 
 
@@ -211,7 +215,7 @@ def _append(home: Home, record: Record, bundle: Manifest) -> Record:
     return replace(record, digest=manifest.digest)
 
 
-def _settle(state: State, record: Record, bundle: Manifest) -> None:
+def _settle(state: State, record: Record, bundle: Manifest, author: Author) -> None:
     """Read back; who lost a race puts the tag where the log says.
 
     Raises:
@@ -219,10 +223,14 @@ def _settle(state: State, record: Record, bundle: Manifest) -> None:
     """
     home, channel = state.home, state.channel
     head = record
-    for _ in range(_TRIES):
+    for number in range(1, _TRIES):
         names = [one for one in log_tags(channel, home.tags(log_prefix(channel))) if one.sequence >= record.sequence]
         if [one.tag for one in names] != [log_tag(channel, record.sequence, known(record.digest))]:
-            head = read_head(home, channel, [one.tag for one in names]) or record
+            try:
+                head = read_head(home, channel, [one.tag for one in names]) or record
+            except LogError:  # listed, but not readable yet: somebody is just writing it
+                author.pause(number * _PAUSE)
+                continue
         if channel == ARCHIVE:
             break
         found = home.find(channel)

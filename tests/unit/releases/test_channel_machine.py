@@ -199,7 +199,7 @@ class Channel(RuleBasedStateMachine):
                     self.withdrawn.add(record.source)
 
     def _author(self, writer: int) -> Author:
-        return Author(actor=f"writer {writer}", clock=lambda: self.clock)
+        return Author(actor=f"writer {writer}", clock=lambda: self.clock, pause=lambda _: None)
 
     def _log(self) -> Log:
         return read_log(self.home, CHANNEL)
