@@ -16,6 +16,7 @@ from kitpack.cli.options import (
 from kitpack.cli.progress import proof
 from kitpack.cli.render import camel_case, count, human_size, one_line, print_json, say
 from kitpack.cli.types import DURATION, FOLDER_OR_REFERENCE, REFERENCE
+from kitpack.errors import NotFoundError
 from kitpack.settings import Settings
 
 __all__ = ["gc_command", "remove_command", "tag_command", "verify_command"]
@@ -80,25 +81,56 @@ def remove_command(references: tuple[str, ...], *, local: bool, as_json: bool, q
     show_default=True,
     help="Spare content that is newer, as somebody may be about to name it: seconds, or 10m, 2h, 7d.",
 )
+@click.option("--untagged", is_flag=True, help="Also what was pushed through `kitpack serve` and has no tag.")
+@click.option(
+    "--unused",
+    metavar="TIME",
+    type=DURATION,
+    default="30d",
+    show_default=True,
+    help="Also bundles that applications loaded from registries, but not for so long.",
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be deleted.")
 @json_option
 @quiet_option
 @with_settings
 def gc_command(
-    layout: str | None, *, grace: int, dry_run: bool, as_json: bool, quiet: bool, settings: Settings
+    layout: str | None,
+    *,
+    grace: int,
+    untagged: bool,
+    unused: int,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    settings: Settings,
 ) -> None:
     """Delete content of the local store, or of a layout, that nothing names any more.
+
+    What applications loaded from registries is kept beside the local store; of that, too, what is no longer in use.
 
     \b
       kitpack gc --dry-run
     """
-    from kitpack.content.store.collect import collect_garbage
+    from kitpack.content.store.collect import Collected, collect_garbage
     from kitpack.places import store_of
+    from kitpack.runtime.cache import Cache
+    from kitpack.runtime.prune import Pruned, prune
 
-    done = collect_garbage(store_of(layout or "", settings), grace=grace, dry_run=dry_run)
+    store = store_of(layout or "", settings)
+    loaded = Pruned() if layout else prune(Cache.of(settings), unused=unused, dry_run=dry_run)
+    try:
+        done = collect_garbage(store, grace=grace, untagged=untagged, dry_run=dry_run)
+    except NotFoundError:  # applications load without a store of their own
+        if loaded == Pruned():
+            raise
+        done = Collected()
     if as_json:
-        print_json({"dryRun": dry_run, **camel_case(done)})
+        print_json({"dryRun": dry_run, **camel_case(done), "loaded": camel_case(loaded)})
         return
+    if loaded.bundles:
+        unneeded = f"{count(loaded.bundles, 'bundle')} ({human_size(loaded.bytes)}) not loaded for {_duration(unused)}"
+        say(f"{'would remove' if dry_run else 'removed'} {unneeded}", quiet=quiet)
     leftovers = f" and {count(done.leftovers, 'unfinished file')}" if done.leftovers else ""
     deleted = f"{count(done.blobs, 'blob')}{leftovers} ({human_size(done.bytes)})"
     kept = f"{count(done.kept, 'blob')} ({human_size(done.kept_bytes)})"

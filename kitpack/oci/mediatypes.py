@@ -11,6 +11,7 @@ __all__ = [
     "ANNOTATION_KITFILE",
     "ANNOTATION_LAYER_SUBTYPE",
     "ANNOTATION_REF_NAME",
+    "ANNOTATION_REPOSITORY",
     "ANNOTATION_ROLE",
     "ANNOTATION_TITLE",
     "DOCKER_INDEX",
@@ -52,6 +53,7 @@ ANNOTATION_FILE_METADATA = "org.cncf.model.file.metadata+json"
 ANNOTATION_KITFILE = "ml.kitops.modelkit.kitfile"
 ANNOTATION_LAYER_SUBTYPE = "ml.kitops.modelkit.layer-subtype"
 ANNOTATION_ROLE = "io.kitpack.role"
+ANNOTATION_REPOSITORY = "io.kitpack.repository"
 
 
 def is_manifest(media_type: str) -> bool:

@@ -15,7 +15,7 @@ from threading import Lock
 from kitpack.content.store.folder import INDEX, blob_path, is_layout, stored_blobs
 from kitpack.content.store.index import name_of, read_index
 from kitpack.content.store.layout import Layout
-from kitpack.content.store.stored import open_blob, read_manifest
+from kitpack.content.store.stored import may_be_elsewhere, open_blob, read_manifest
 from kitpack.errors import ContentError, InvalidManifestError, KitpackError, NotFoundError, StoreError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import BLOCK, Digest
@@ -122,7 +122,11 @@ class _Walk:
     def _children(self, one: Descriptor) -> tuple[Descriptor, ...]:
         if one.is_manifest:
             return read_manifest(self._root, one).successors
-        open_blob(self._root, one.digest, one.size).close()
+        try:
+            open_blob(self._root, one.digest, one.size).close()
+        except NotFoundError:
+            if not may_be_elsewhere(one):
+                raise
         return ()
 
 

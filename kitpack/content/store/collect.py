@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kitpack.content.store.folder import GC_LOCK, INGEST, blob_path, is_stored, stored_blobs
-from kitpack.content.store.index import change_index, name_of
+from kitpack.content.store.index import change_index, name_of, repository_of
 from kitpack.content.store.ingest import PARTIAL
 from kitpack.content.store.layout import Layout
 from kitpack.content.store.locks import exclusive, is_same_file, try_exclusive
@@ -44,6 +44,7 @@ class Collected:
         bytes: Their bytes, and those of the leftovers.
         leftovers: Number of unfinished files deleted.
         referrers: Number of manifests dropped from the index because what they speak of is gone.
+        untagged: Number of manifests dropped from the index because no tag leads to them.
         kept: Number of blobs that stay.
         kept_bytes: Their bytes.
         spared: Number of blobs among them that nothing names, but that are too young to be deleted.
@@ -53,22 +54,32 @@ class Collected:
     bytes: int = 0
     leftovers: int = 0
     referrers: int = 0
+    untagged: int = 0
     kept: int = 0
     kept_bytes: int = 0
     spared: int = 0
 
 
 def collect_garbage(
-    layout: Layout, *, grace: float = GRACE, dry_run: bool = False, now: Callable[[], float] = time.time
+    layout: Layout,
+    *,
+    grace: float = GRACE,
+    untagged: bool = False,
+    dry_run: bool = False,
+    now: Callable[[], float] = time.time,
 ) -> Collected:
     """Delete what cannot be reached from the index.
 
     An entry without a name whose manifest has a subject lives as long as its subject; all other entries live, with
     everything they name. A *named* manifest keeps its subject too, so the release log keeps what was once live.
 
+    A registry server lists what was pushed by digest, or has lost its tag, without a name and with its repository.
+    Such entries live as well, so that they can be pulled by digest; ``untagged`` takes this from them.
+
     Args:
         layout: The layout.
         grace: Seconds for which content that nothing names is spared; partial files are spared for seven days at least.
+        untagged: Whether what a repository lists without a tag is garbage unless something else leads to it.
         dry_run: Only say what would be deleted.
         now: The clock, in seconds since 1970.
 
@@ -79,9 +90,8 @@ def collect_garbage(
     """
     layout.index()  # a folder that is no layout gets no lock file
     with _alone(layout, dry_run=dry_run):
-        return _collect(
-            layout, young_since=now() - grace, partial_since=now() - max(grace, _PARTIAL_GRACE), dry=dry_run
-        )
+        since = now() - grace, now() - max(grace, _PARTIAL_GRACE)
+        return _collect(layout, young_since=since[0], partial_since=since[1], untagged=untagged, dry=dry_run)
 
 
 def _alone(layout: Layout, *, dry_run: bool) -> AbstractContextManager[None]:
@@ -93,11 +103,11 @@ def _alone(layout: Layout, *, dry_run: bool) -> AbstractContextManager[None]:
     return exclusive(layout.path / GC_LOCK, busy=busy)
 
 
-def _collect(layout: Layout, *, young_since: float, partial_since: float, dry: bool) -> Collected:
+def _collect(layout: Layout, *, young_since: float, partial_since: float, untagged: bool, dry: bool) -> Collected:
     marks = _Marks(layout)
     stored = dict(stored_blobs(layout.path))
     young = {digest for digest, found in stored.items() if found.st_mtime > young_since}
-    dead = _mark(marks, layout.index().entries, young)
+    dead = _mark(marks, layout.index().entries, young, untagged=untagged)
     named = frozenset(marks.digests)
     for digest in young:
         marks.guess(digest)
@@ -112,7 +122,8 @@ def _collect(layout: Layout, *, young_since: float, partial_since: float, dry: b
         blobs=len(doomed),
         bytes=sum(doomed.values()) + sum(leftovers),
         leftovers=len(leftovers),
-        referrers=len(dead),
+        referrers=sum(map(bool, dead.values())),
+        untagged=sum(not subject for subject in dead.values()),
         kept=len(stored) - len(doomed),
         spared=len(unnamed.keys() - doomed.keys()),
         kept_bytes=sum(found.st_size for digest, found in stored.items() if digest not in doomed),
@@ -158,25 +169,28 @@ class _Marks:
         return manifest.successors
 
 
-def _mark(marks: _Marks, entries: Iterable[Descriptor], young: Collection[Digest]) -> set[Digest]:
-    """Mark what the index keeps alive, and return the referrers that nothing keeps."""
-    waiting: dict[Digest, tuple[Descriptor, Digest]] = {}
+def _mark(
+    marks: _Marks, entries: Iterable[Descriptor], young: Collection[Digest], *, untagged: bool
+) -> dict[Digest, Digest | None]:
+    """Mark what the index keeps alive, and return what it lists that nothing keeps, each with its subject."""
+    waiting: dict[Digest, tuple[Descriptor, Digest | None]] = {}
     for entry in entries:
         if not entry.is_manifest:
             marks.guess(entry.digest)
             continue
         subject = _read(marks.layout, entry).subject
-        if subject and not name_of(entry) and entry.digest not in young:
-            waiting[entry.digest] = entry, subject.digest
+        is_loose = not name_of(entry) and entry.digest not in young
+        if is_loose and (subject or (untagged and repository_of(entry))):
+            waiting[entry.digest] = entry, subject.digest if subject else None
             continue
         marks.follow(entry)
         if subject and is_stored(blob_path(marks.layout.path, subject.digest), subject.size):
             marks.follow(subject)
     _mark_referrers(marks, waiting)
-    return waiting.keys() - marks.digests
+    return {digest: subject for digest, (_, subject) in waiting.items() if digest not in marks.digests}
 
 
-def _mark_referrers(marks: _Marks, waiting: dict[Digest, tuple[Descriptor, Digest]]) -> None:
+def _mark_referrers(marks: _Marks, waiting: dict[Digest, tuple[Descriptor, Digest | None]]) -> None:
     """A referrer of something alive is alive, and so in turn are its own referrers."""
     left = dict(waiting)
     while alive := [digest for digest, (_, subject) in left.items() if subject in marks.digests]:

@@ -23,6 +23,7 @@ __all__ = [
     "INDEX",
     "INDEX_LOCK",
     "INGEST",
+    "LOADED",
     "MARKER",
     "begin_layout",
     "blob_path",
@@ -39,9 +40,11 @@ BLOBS = "blobs"
 INGEST = "ingest"
 INDEX_LOCK = "index.lock"
 GC_LOCK = "gc.lock"
+LOADED = "loaded"
+"""Where applications keep what they loaded from registries, in the local store's folder but no part of the layout."""
 
 _VERSION = "1.0.0"
-_UNFINISHED = frozenset({INDEX, INGEST, INDEX_LOCK, GC_LOCK})
+_UNFINISHED = frozenset({INDEX, INGEST, INDEX_LOCK, GC_LOCK, LOADED})
 
 
 def blob_path(root: Path, digest: Digest) -> Path:

@@ -19,9 +19,9 @@ from kitpack.errors import InvalidManifestError, StoreError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
 from kitpack.oci.jsontext import Json, JsonObject, encode, parse_object
-from kitpack.oci.mediatypes import ANNOTATION_REF_NAME, OCI_INDEX
+from kitpack.oci.mediatypes import ANNOTATION_REF_NAME, ANNOTATION_REPOSITORY, OCI_INDEX
 
-__all__ = ["Index", "change_index", "name_of", "read_index"]
+__all__ = ["Index", "change_index", "name_of", "read_index", "repository_of"]
 
 _KNOWN = frozenset({"schemaVersion", "mediaType", "manifests"})
 
@@ -29,6 +29,14 @@ _KNOWN = frozenset({"schemaVersion", "mediaType", "manifests"})
 def name_of(entry: Descriptor) -> str:
     """The name an entry gives its manifest, or an empty string."""
     return entry.annotations.get(ANNOTATION_REF_NAME, "")
+
+
+def repository_of(entry: Descriptor) -> str:
+    """The one repository that an entry without a name belongs to, as a registry server lists what has no tag; or empty.
+
+    An entry without a name that says nothing belongs to the layout as a whole.
+    """
+    return "" if name_of(entry) else entry.annotations.get(ANNOTATION_REPOSITORY, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +105,9 @@ class Index:
         return replace(self, entries=tuple(entry for entry in self.entries if name_of(entry) != name))
 
     def with_entry(self, entry: Descriptor) -> Index:
-        """List a manifest without a name, unless it is listed already."""
-        return self if entry.digest in self.digests else replace(self, entries=(*self.entries, entry))
+        """List a manifest without a name, unless it is listed already, and for more than one repository."""
+        is_listed = any(one.digest == entry.digest and not repository_of(one) for one in self.entries)
+        return self if is_listed else replace(self, entries=(*self.entries, entry))
 
     def without_unnamed(self, digests: Collection[Digest]) -> Index:
         """Drop entries of these manifests that have no name."""

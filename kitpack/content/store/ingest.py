@@ -27,7 +27,7 @@ from kitpack.oci.digest import BLOCK, Digest
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["PARTIAL", "add_blob", "store_blob"]
+__all__ = ["PARTIAL", "Draft", "add_blob", "open_draft", "publish", "settle", "store_blob"]
 
 PARTIAL = ".part"
 """How the names of files end that a later attempt may continue."""
@@ -36,14 +36,20 @@ _NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR})
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
-    """A locked file in ``ingest/`` on its way to become a blob."""
+class Draft:
+    """A locked file in ``ingest/`` on its way to become a blob.
+
+    Attributes:
+        fd: The open file.
+        path: Its name.
+    """
 
     fd: int
     path: Path
 
     @property
     def is_resumable(self) -> bool:
+        """Whether a later attempt can go on where this one ends."""
         return self.path.suffix == PARTIAL and os.fstat(self.fd).st_size > 0
 
 
@@ -63,7 +69,7 @@ def store_blob(root: Path, descriptor: Descriptor, open_at: Opener) -> None:
     """
     with _draft(root, descriptor.digest) as draft:
         _fill(draft.fd, descriptor, open_at)
-        _publish(draft, blob_path(root, descriptor.digest))
+        publish(draft, blob_path(root, descriptor.digest))
 
 
 def add_blob(root: Path, open_at: Opener) -> tuple[Digest, int]:
@@ -85,21 +91,68 @@ def add_blob(root: Path, open_at: Opener) -> tuple[Digest, int]:
             while block := stream.read(BLOCK):
                 hasher.update(block)
                 write_all(draft.fd, block)
-        digest, size = Digest("sha256", hasher.hexdigest()), os.fstat(draft.fd).st_size
-        target = blob_path(root, digest)
-        if is_stored(target, size):
-            touch(target)
-            draft.path.unlink()
-        else:
-            _publish(draft, target)
-    return digest, size
+        digest = Digest("sha256", hasher.hexdigest())
+        return digest, settle(root, draft, digest)
+
+
+def open_draft(root: Path, suffix: str = ".tmp") -> Draft:
+    """Open a locked file of our own in ``ingest/``; the caller publishes or removes it, and closes it.
+
+    Args:
+        root: The layout.
+        suffix: How its name ends, for whoever looks for what a killed process left behind.
+    """
+    make_folders(root / INGEST)
+    while True:
+        path = root / INGEST / f"{os.urandom(16).hex()}{suffix}"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with _closed_on_error(fd):
+            try_exclusive(fd, path)  # nobody else knows the name: this tells garbage collection that it is in use
+            if is_same_file(fd, path):  # else it was taken for a leftover before it was locked
+                return Draft(fd, path)
+        os.close(fd)
+
+
+def settle(root: Path, draft: Draft, digest: Digest) -> int:
+    """Let a draft whose digest is proven become a blob, unless the blob is there already; return its size in bytes.
+
+    Raises:
+        StoreError: When a folder stands in the place of the blob.
+    """
+    target, size = blob_path(root, digest), os.fstat(draft.fd).st_size
+    if is_stored(target, size):
+        touch(target)
+        draft.path.unlink()
+    else:
+        publish(draft, target)
+    return size
+
+
+def publish(draft: Draft, target: Path) -> None:
+    """Give proven bytes their name. Whatever file stood there had the same bytes, or was damaged.
+
+    Raises:
+        StoreError: When a folder stands there.
+    """
+    sync_file(draft.fd)
+    os.fchmod(draft.fd, 0o444)
+    os.utime(draft.fd)  # a continued file may be old, and garbage collection must not think so
+    make_folders(target.parent)
+    try:
+        draft.path.replace(target)
+    except IsADirectoryError:
+        raise StoreError(
+            f"{target} is a folder; expected a blob or nothing",
+            hint=f"move it away: mv {target} {target.name[:12]}.moved",
+        ) from None
+    sync_folder(target.parent)
 
 
 @contextmanager
-def _draft(root: Path, digest: Digest | None = None) -> Iterator[_Draft]:
+def _draft(root: Path, digest: Digest | None = None) -> Iterator[Draft]:
     """Open the partial file of a digest, or a file of our own, and tidy up after a failure."""
     make_folders(root / INGEST)
-    draft = (_open_partial(root, digest) if digest else None) or _open_private(root)
+    draft = (_open_partial(root, digest) if digest else None) or open_draft(root)
     try:
         yield draft
     except BaseException as error:
@@ -110,7 +163,7 @@ def _draft(root: Path, digest: Digest | None = None) -> Iterator[_Draft]:
         os.close(draft.fd)
 
 
-def _open_partial(root: Path, digest: Digest) -> _Draft | None:
+def _open_partial(root: Path, digest: Digest) -> Draft | None:
     path = root / INGEST / f"{digest.algorithm}-{digest.hex}{PARTIAL}"
     for _ in range(3):  # once more when it became a blob, or was collected, between opening and locking
         try:
@@ -122,19 +175,11 @@ def _open_partial(root: Path, digest: Digest) -> _Draft | None:
         with _closed_on_error(fd):
             is_ours = stat.S_ISREG(os.fstat(fd).st_mode) and try_exclusive(fd, path)
             if is_ours and is_same_file(fd, path):
-                return _Draft(fd, path)
+                return Draft(fd, path)
         os.close(fd)
         if not is_ours:
             return None
     return None
-
-
-def _open_private(root: Path) -> _Draft:
-    path = root / INGEST / f"{os.urandom(16).hex()}.tmp"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with _closed_on_error(fd):
-        try_exclusive(fd, path)  # nobody else knows the name: this tells garbage collection that it is in use
-    return _Draft(fd, path)
 
 
 @contextmanager
@@ -185,19 +230,3 @@ def _receive(fd: int, descriptor: Descriptor, open_at: Opener, have: int, hasher
             write_all(fd, block)
     if left:
         raise IntegrityError(f"{descriptor.digest}: {descriptor.size} bytes were expected, {left} are missing")
-
-
-def _publish(draft: _Draft, target: Path) -> None:
-    """Give proven bytes their name. Whatever file stood there had the same bytes, or was damaged."""
-    sync_file(draft.fd)
-    os.fchmod(draft.fd, 0o444)
-    os.utime(draft.fd)  # a continued file may be old, and garbage collection must not think so
-    make_folders(target.parent)
-    try:
-        draft.path.replace(target)
-    except IsADirectoryError:
-        raise StoreError(
-            f"{target} is a folder; expected a blob or nothing",
-            hint=f"move it away: mv {target} {target.name[:12]}.moved",
-        ) from None
-    sync_folder(target.parent)

@@ -56,7 +56,7 @@ from kitpack.errors import (
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import Manifest
-from kitpack.oci.mediatypes import ANNOTATION_REF_NAME
+from kitpack.oci.mediatypes import ANNOTATION_REF_NAME, ANNOTATION_REPOSITORY
 
 __all__ = ["Layout"]
 
@@ -290,8 +290,9 @@ class Layout:
 
 
 def _referrer_entry(descriptor: Descriptor, manifest: Manifest) -> Descriptor:
-    """How a manifest with a subject is listed; a name can only be given by tagging, not by its own annotations."""
-    annotations = {key: value for key, value in manifest.annotations.items() if key != ANNOTATION_REF_NAME}
+    """How a manifest with a subject is listed; its own annotations give it neither a name nor a repository."""
+    placing = (ANNOTATION_REF_NAME, ANNOTATION_REPOSITORY)
+    annotations = {key: value for key, value in manifest.annotations.items() if key not in placing}
     return replace(descriptor.plain(), artifact_type=manifest.kind, annotations=annotations)
 
 

@@ -15,10 +15,27 @@ from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import MAX_MANIFEST_SIZE, Manifest
 
-__all__ = ["find_manifest", "first_missing", "intact_manifest", "open_blob", "read_manifest", "receive_manifest"]
+__all__ = [
+    "find_manifest",
+    "first_missing",
+    "intact_manifest",
+    "may_be_elsewhere",
+    "open_blob",
+    "read_manifest",
+    "receive_manifest",
+]
 
 _NOT_REGULAR = frozenset({errno.ELOOP, errno.EMLINK, errno.ENXIO})
+_ELSEWHERE = ("application/vnd.oci.image.layer.nondistributable.", "application/vnd.docker.image.rootfs.foreign.")
 _HINT = "`kitpack verify` lists everything that is damaged"
+
+
+def may_be_elsewhere(descriptor: Descriptor) -> bool:
+    """Whether content need not be beside its manifest: layers whose licence forbids it are fetched from their maker.
+
+    Spec: https://github.com/opencontainers/image-spec/blob/main/layer.md#non-distributable-layers
+    """
+    return descriptor.media_type.startswith(_ELSEWHERE)
 
 
 def open_blob(root: Path, digest: Digest, size: int | None = None) -> BinaryIO:
@@ -106,6 +123,8 @@ def first_missing(root: Path, top: Descriptor) -> Descriptor | None:
             continue
         seen.add(one)
         if not is_stored(blob_path(root, one.digest), one.size):
+            if may_be_elsewhere(one):
+                continue
             return one
         if one.is_manifest:
             manifest = intact_manifest(root, one)

@@ -1,0 +1,44 @@
+"""``kitpack serve`` in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.cli import Terminal
+
+__all__ = ["serve_process", "started"]
+
+
+@contextlib.contextmanager
+def serve_process(*arguments: str, home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start it on a free port and wait until it accepts requests; yield the process and its address."""
+    with (home / "serve.err").open("a") as errors:
+        process = Terminal(home).process("serve", "--port", "0", "--json", *arguments, stderr=errors)
+    with process:
+        try:
+            assert process.stdout
+            line = process.stdout.readline()
+            assert line, (home / "serve.err").read_text()
+            yield process, json.loads(line)["url"]
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+@contextlib.contextmanager
+def started(*arguments: str, home: Path) -> Iterator[str]:
+    """Start it, yield its address, and end it in order."""
+    with serve_process(*arguments, home=home) as (process, url):
+        yield url
+    assert process.returncode == 0, sys.stderr.write((home / "serve.err").read_text())
