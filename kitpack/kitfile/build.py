@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+from kitpack.document.tree import Node, locate
 from kitpack.errors import Issue
 from kitpack.kitfile.model import (
     MANIFEST_VERSION,
@@ -19,7 +20,7 @@ from kitpack.kitfile.model import (
     Prompt,
 )
 from kitpack.kitfile.paths import normal_path, path_fault
-from kitpack.kitfile.tree import Node, locate
+from kitpack.kitfile.policy import gates_of
 from kitpack.oci.jsontext import Json, JsonObject
 
 __all__ = ["build", "path_issues"]
@@ -72,6 +73,7 @@ def build(data: Json, root: Node, raw: bytes, name: str) -> Kitfile:
         datasets=tuple(_dataset(_at(data, way), *_place(root, way)) for way in _ways(data, ("datasets",))),
         code=tuple(_code(_at(data, way), *_place(root, way)) for way in _ways(data, ("code",))),
         docs=tuple(_doc(_at(data, way), *_place(root, way)) for way in _ways(data, ("docs",))),
+        policy=gates_of(_at(data, ("policy",))),
         raw=raw,
         path=name,
     )

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from kitpack.document.schema import nearest
 from kitpack.errors import InvalidReferenceError, Issue
 from kitpack.kitfile.ignore import IgnoreRules
 from kitpack.kitfile.model import Entry, Kitfile
-from kitpack.kitfile.schema import nearest
 from kitpack.oci.reference import Reference
 
 __all__ = ["check_files"]

@@ -7,7 +7,7 @@ Spec: https://github.com/kitops-ml/kitops/blob/main/pkg/artifact/kitfile.md
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ __all__ = [
     "Dataset",
     "Doc",
     "Entry",
+    "Gates",
     "Item",
     "Kitfile",
     "Model",
@@ -242,6 +243,10 @@ class Entry:
         return self.item.column
 
 
+Gates: TypeAlias = Mapping[str, Mapping[str, Json]]
+"""The gates of each channel by its name, each gate with what it is told; ``*`` stands for all other channels."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kitfile:
     """A Kitfile without faults.
@@ -255,6 +260,7 @@ class Kitfile:
         datasets: Data for training and testing.
         code: Source code.
         docs: Documentation.
+        policy: What a release has to pass before it goes live, channel by channel.
         raw: The bytes it was read from.
         path: The name of its file inside its folder.
     """
@@ -267,6 +273,7 @@ class Kitfile:
     datasets: tuple[Dataset, ...] = ()
     code: tuple[Code, ...] = ()
     docs: tuple[Doc, ...] = ()
+    policy: Gates = field(default_factory=dict, hash=False)
     raw: bytes = field(default=b"", repr=False)
     path: str = KITFILE_NAMES[0]
 

@@ -10,11 +10,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kitpack.document import yamltext
+from kitpack.document.faults import MAX_FAULTS
 from kitpack.errors import Issue, KitfileError, KitpackError
-from kitpack.kitfile import load
 from kitpack.kitfile.load import MAX_SIZE, find_kitfile, load_kitfile, parse_kitfile
 from kitpack.kitfile.model import Kitfile, Package
-from kitpack.kitfile.schema import MAX_FAULTS
 
 FOUNDING = """\
 # kitfile.yaml
@@ -93,7 +93,7 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """Everything holds with libyaml and without it."""
     if not hasattr(yaml, request.param):
         pytest.skip("libyaml is not installed")
-    monkeypatch.setattr(load, "_LOADER", getattr(yaml, request.param))
+    monkeypatch.setattr(yamltext, "_LOADER", getattr(yaml, request.param))
 
 
 def read(text: str) -> Kitfile:

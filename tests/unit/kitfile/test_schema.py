@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 from jsonschema import Draft202012Validator
 
-from kitpack.kitfile.schema import definition, kitfile_schema, nearest, validate
+from kitpack.document.schema import nearest, validate
+from kitpack.kitfile.schema import definition, kitfile_schema
 from kitpack.oci.jsontext import Json, JsonObject
 
 
@@ -25,7 +26,7 @@ def test_the_schema_is_one() -> None:
 
 def test_no_section_takes_unknown_keys() -> None:
     shapes = [shape for shape in _objects(kitfile_schema()) if shape.get("type") == "object" and "properties" in shape]
-    assert len(shapes) == 9
+    assert len(shapes) == 11
     assert all(shape["additionalProperties"] is False for shape in shapes)
 
 
@@ -67,13 +68,13 @@ def test_faults_are_placed_by_the_locator() -> None:
         places.append((list(path), key))
         return 4, 2
 
-    found = validate(data, locate, "K")
+    found = validate(data, kitfile_schema(), locate, "K")
     assert {(one.path, one.line, one.column) for one in found} == {("K", 4, 2)}
     assert sorted(places, key=str) == [(["docs", 0, "titel"], True), (["package", "name"], False)]
 
 
 def test_what_is_shown_cannot_harm_a_terminal() -> None:
     data: JsonObject = {"manifestVersion": "1.0.0\x1b[31m", "\x1b]0;x\x07": 1, "package": {"\u202e": 2}}
-    found = validate(data, lambda path, key: (1, 1), "K")
+    found = validate(data, kitfile_schema(), lambda path, key: (1, 1), "K")
     assert len(found) == 3
     assert all(one.message.isprintable() for one in found)

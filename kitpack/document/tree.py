@@ -1,4 +1,4 @@
-"""A YAML document as a tree whose every node knows its place, and its reading as plain values.
+"""A document as a tree whose every node knows its place, and its reading as plain values.
 
 YAML guesses types from how text looks, and every version guesses differently: ``1.10`` becomes ``1.1``, ``no`` becomes
 false, ``12:30`` becomes 750. Here the schema says where text is expected, and text it stays. Elsewhere the core schema
@@ -17,7 +17,13 @@ from typing import TypeAlias
 
 from kitpack.oci.jsontext import Json, JsonObject
 
-__all__ = ["Fields", "Items", "Node", "Report", "Scalar", "core_value", "locate", "to_json"]
+__all__ = ["MAX_DEPTH", "MAX_NODES", "Fields", "Items", "Node", "Report", "Scalar", "core_value", "locate", "to_json"]
+
+MAX_DEPTH = 64
+"""How deep lists and mappings may nest: no author needs more, and deeper ones are a way to exhaust a stack."""
+
+MAX_NODES = 100_000
+"""How many values a document may have."""
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "True", "TRUE"})
@@ -27,6 +33,7 @@ _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_ZERO = re.compile(r"\x00")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _MAX_DIGITS = 25  # far more than any parameter has; beyond it, Python's own conversion becomes a way to waste time
 
@@ -70,13 +77,14 @@ def to_json(node: Node, shape: JsonObject, definitions: JsonObject, report: Repo
 
     Args:
         node: The tree.
-        shape: The part of the schema that describes it; it decides only where text is text.
+        shape: The part of the schema that describes it; it decides only where text is text. Text with a
+            ``contentMediaType`` is a document of its own, which may hold whatever it likes but NUL.
         definitions: What the schema's references lead to.
         report: Called with everything that has no plain value.
     """
     shape = _resolved(shape, definitions)
     if isinstance(node, Scalar):
-        return _scalar(node, is_text=shape.get("type") == "string", report=report)
+        return _scalar(node, shape, report)
     if isinstance(node, Items):
         inner = _object(shape.get("items"))
         return [to_json(member, inner, definitions, report) for member in node.members]
@@ -134,11 +142,12 @@ def _object(value: Json) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def _scalar(node: Scalar, *, is_text: bool, report: Report) -> Json:
+def _scalar(node: Scalar, shape: JsonObject, report: Report) -> Json:
+    is_text, refused = shape.get("type") == "string", _ZERO if "contentMediaType" in shape else _CONTROL
     if _SURROGATE.search(node.text):
         report(node.line, node.column, "half of a surrogate pair is not a character", "write the character itself")
         return ""
-    if is_text and (odd := _CONTROL.search(node.text)):
+    if is_text and (odd := refused.search(node.text)):
         report(node.line, node.column, f"the control character U+{ord(odd[0]):04X} has no place here", "remove it")
     if not node.plain:
         return node.text

@@ -1,0 +1,164 @@
+"""Whether a JSON Schema that an author wrote can be used: what the metaschema does not ask.
+
+A schema in a bundle is data from somebody else. It may not make its reader fetch anything, and its patterns may not
+take for ever on text that a third person wrote.
+
+Spec: https://json-schema.org/draft/2020-12/json-schema-core
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import TypeAlias
+
+from kitpack.document.schema import shown, validate
+from kitpack.oci.jsontext import Json, JsonObject
+
+__all__ = ["Unsound", "schema_faults"]
+
+Unsound: TypeAlias = tuple[tuple[str | int, ...], str, str]
+"""Where in the schema, what was found, and what to write instead."""
+
+_META = "https://json-schema.org/draft/2020-12/schema"
+_DATA = frozenset({"default", "const", "enum", "examples"})
+_NAMED = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
+_TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
+_PLAIN: dict[str, type | tuple[type, ...]] = {
+    "type": str,
+    "title": str,
+    "description": str,
+    "properties": dict,
+    "required": list,
+    "enum": list,
+    "items": dict,
+    "additionalProperties": (bool, dict),
+    "default": object,
+    "x-kitpack-untrusted": bool,
+    "x-kitpack-sensitive": bool,
+}
+_MAX_PLAIN = 10
+_MAX_PATTERN = 1000
+# A group that repeats without end and holds something that repeats without end: (a+)+, (a|b*)*, (\w+\s?)*.
+_REPEATS = re.compile(r"[*+]|\{\d+,\d*\}|\{\d{3,}\}")
+
+
+def schema_faults(schema: Json) -> list[Unsound]:
+    """Find what is wrong with a schema, all of it."""
+    if _is_plainly_sound(schema, 0):
+        return []
+    places: list[tuple[str | int, ...]] = []
+
+    def locate(path: Sequence[str | int], _: bool) -> tuple[int, int]:  # noqa: FBT001  # as a Locator is called
+        places.append(tuple(path))
+        return len(places), 1
+
+    found = validate(schema, {"$ref": _META}, locate, "")
+    broken = [(places[issue.line - 1] if issue.line else (), issue.message, issue.hint) for issue in found]
+    return broken or [one for path, shape in _shapes(schema, ()) for one in _unusable(shape, schema, path)]
+
+
+def _is_plainly_sound(schema: Json, depth: int) -> bool:
+    """Whether a schema says nothing but what most schemas say, which needs no metaschema, and takes no time."""
+    if not isinstance(schema, dict) or depth > _MAX_PLAIN or schema.keys() - _PLAIN.keys():
+        return isinstance(schema, bool)
+    for key, rule in schema.items():
+        kind = _PLAIN[key]
+        if not isinstance(rule, kind) or (key == "type" and rule not in _TYPES):
+            return False
+        if key in ("required", "enum") and not _are_unique_texts(rule):
+            return False
+    inner = [
+        *_members(schema.get("properties")),
+        *(schema[key] for key in ("items", "additionalProperties") if key in schema),
+    ]
+    return all(_is_plainly_sound(one, depth + 1) for one in inner)
+
+
+def _members(value: Json) -> Collection[Json]:
+    return value.values() if isinstance(value, dict) else ()
+
+
+def _are_unique_texts(value: Json) -> bool:
+    return (
+        isinstance(value, list)
+        and all(isinstance(one, str) for one in value)
+        and len(set(map(str, value))) == len(value)
+    )
+
+
+def _shapes(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], JsonObject]]:
+    """The schemas inside of a schema that the metaschema found good, and itself."""
+    if isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _shapes(inner, (*path, index))
+    if not isinstance(value, dict):
+        return
+    yield path, value
+    for key, inner in value.items():
+        if key in _NAMED and isinstance(inner, dict):
+            for name, shape in inner.items():
+                yield from _shapes(shape, (*path, key, name))
+        elif key not in _DATA:
+            yield from _shapes(inner, (*path, key))
+
+
+def _unusable(shape: JsonObject, root: Json, path: tuple[str | int, ...]) -> Iterator[Unsound]:
+    for key in ("$ref", "$dynamicRef"):
+        if key in shape:
+            yield from _bad_reference(shape[key], root, (*path, key))
+    pattern, named = shape.get("pattern"), shape.get("patternProperties")
+    if isinstance(pattern, str):
+        yield from _bad_pattern(pattern, (*path, "pattern"))
+    for name in named if isinstance(named, dict) else ():
+        yield from _bad_pattern(name, (*path, "patternProperties", name))
+
+
+def _bad_reference(value: Json, root: Json, path: tuple[str | int, ...]) -> Iterator[Unsound]:
+    text = str(value)
+    if not (text == "#" or text.startswith("#/")):
+        yield path, f"the reference {shown(text)} leads out of the schema", "refer to #/$defs/…"
+    elif not _leads_somewhere(text, root):
+        yield path, f"the reference {shown(text)} leads nowhere in the schema", "define it under $defs"
+
+
+def _leads_somewhere(reference: str, root: Json) -> bool:
+    found = root
+    for step in reference.removeprefix("#").split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, dict) and name in found:
+            found = found[name]
+        elif isinstance(found, list) and name.isdecimal() and int(name[:9]) < len(found):
+            found = found[int(name[:9])]
+        else:
+            return False
+    return isinstance(found, dict | bool)
+
+
+def _bad_pattern(pattern: str, path: tuple[str | int, ...]) -> Iterator[Unsound]:
+    try:
+        re.compile(pattern[:_MAX_PATTERN])
+    except (re.error, OverflowError, RecursionError) as error:
+        yield path, f"the pattern {shown(pattern)} is no regular expression: {error}", ""
+        return
+    if len(pattern) > _MAX_PATTERN:
+        yield path, f"a pattern of more than {_MAX_PATTERN} characters", "make it simpler"
+    elif _nests(pattern):
+        yield path, f"the pattern {shown(pattern)} repeats a repetition, which can take for ever", "make it simpler"
+
+
+def _nests(pattern: str) -> bool:
+    """Whether a group that repeats holds a repetition or a choice, or refers back; told from the text alone."""
+    text = re.sub(r"\\.", lambda found: r"\1" if found[0][1].isdecimal() else "x", pattern)
+    text = re.sub(r"\[\^?\]?[^\]]*\]", "x", text)
+    if r"\1" in text or "(?P=" in text:
+        return True
+    opened: list[int] = []
+    for index, sign in enumerate(text):
+        if sign == "(":
+            opened.append(index)
+        elif sign == ")" and opened:
+            inside = text[opened.pop() + 1 : index]
+            if _REPEATS.match(text, index + 1) and (_REPEATS.search(inside) or "|" in inside or "?" in inside[2:]):
+                return True
+    return False
