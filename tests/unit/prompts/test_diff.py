@@ -1,137 +1,182 @@
-"""Comparing prompts."""
+"""Comparing versions of a prompt."""
 
 from __future__ import annotations
 
-import difflib
-import random
-import time
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kitpack.prompts.diff import LineChange, diff_lines
+from kitpack.oci.digest import Digest
+from kitpack.prompts.diff import PromptDiff, diff_prompts
+from kitpack.prompts.prompt import Include, Message, Prompt
+from kitpack.prompts.textdiff import LineChange
+from kitpack.prompts.tokens import Count
 
-_text = st.text("ab\n\r@-+ \u2028\x0c", max_size=30) | st.text(max_size=20)
-_NO_BREAK = " (no line break at the end)"
-
-
-def _scattered(seed: int, kinds: int) -> str:
-    """A megabyte of a few lines in any order."""
-    chosen = random.Random(seed).choices(range(kinds), k=280_000)
-    return "".join(f"{number:x}\n" for number in chosen)
+TEXT = "Sort {{ ticket }}.\n"
 
 
-def _side(changes: list[LineChange], kinds: set[str]) -> str:
-    """One of the two texts, put together again from a comparison that shows all of it."""
-    lines = [change.text for change in changes if change.kind in kinds]
-    return "".join(line.removesuffix(_NO_BREAK) if line.endswith(_NO_BREAK) else f"{line}\n" for line in lines)
+def prompt(text: str = TEXT, **members: Any) -> Prompt:
+    made: dict[str, Any] = {
+        "name": "triage",
+        "path": "prompts/triage.j2",
+        "format": "jinja",
+        "digest": Digest.of_bytes(text.encode()),
+        "messages": (Message(role="system", template=text),),
+        "variables": {"type": "object", "properties": {"ticket": {"type": "string"}}, "required": ["ticket"]},
+        "declared": True,
+        "source": text,
+        **members,
+    }
+    return Prompt(**made)
 
 
-@given(_text, _text)
-def test_only_equal_texts_have_no_difference_and_a_full_comparison_holds_both(before: str, after: str) -> None:
-    changes = diff_lines(before, after, context=1000)
-    assert (changes == []) == (before == after)
-    if changes:
-        assert _side(changes, {"same", "removed"}) == before
-        assert _side(changes, {"same", "added"}) == after
+def said(found: PromptDiff) -> list[tuple[str, str, object, object]]:
+    return [(one.path, one.kind, one.before, one.after) for one in found.settings]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        ("", "", []),
-        ("a\n", "a\n", []),
-        ("", "a\n", [LineChange("gap", "-0,0 +1"), LineChange("added", "a")]),
-        ("a\n", "", [LineChange("gap", "-1 +0,0"), LineChange("removed", "a")]),
-        (
-            "a\n",
-            "a",
-            [LineChange("gap", "-1 +1"), LineChange("removed", "a"), LineChange("added", f"a{_NO_BREAK}")],
-        ),
-        (
-            f"a{_NO_BREAK}\n",
-            "a",
-            [
-                LineChange("gap", "-1 +1"),
-                LineChange("removed", f"a{_NO_BREAK}"),
-                LineChange("added", f"a{_NO_BREAK}"),
-            ],
-        ),
-        (
-            "a\r\n",
-            "a\n",
-            [LineChange("gap", "-1 +1"), LineChange("removed", "a\r"), LineChange("added", "a")],
-        ),
-        (
-            "--- x\n",
-            "+++ y\n",
-            [LineChange("gap", "-1 +1"), LineChange("removed", "--- x"), LineChange("added", "+++ y")],
-        ),
-        (
-            "@@ 1\n",
-            "@@ 2\n",
-            [LineChange("gap", "-1 +1"), LineChange("removed", "@@ 1"), LineChange("added", "@@ 2")],
-        ),
-    ],
-)
-def test_differences(before: str, after: str, expected: list[LineChange]) -> None:
-    assert diff_lines(before, after) == expected
+def test_nothing_differs() -> None:
+    found = diff_prompts(prompt(), prompt())
+    assert not found.breaks
+    assert found.is_spelling
+    assert (found.messages, found.variables, found.output, found.settings, found.includes, found.lines) == ((),) * 6
 
 
-def test_neighbours_are_shown_and_the_rest_is_left_out() -> None:
-    before = [f"line {number}" for number in range(50)]
-    after = [*before[:10], "new", *before[11:40], *before[41:]]
-    changes = diff_lines("\n".join(before), "\n".join(after), context=1)
-    assert [change.kind for change in changes] == [
-        *("gap", "same", "removed", "added", "same"),
-        *("gap", "same", "removed", "same"),
+def test_only_how_it_is_written() -> None:
+    found = diff_prompts(prompt(), replace(prompt(), source=f"---\n# a note\n---\n{TEXT}"))
+    assert found.is_spelling
+    assert [line.kind for line in found.lines] == ["gap", "added", "added", "added", "same"]
+
+
+def test_text_is_compared_message_by_message_in_lines_of_the_file() -> None:
+    before = prompt(
+        messages=(Message(role="system", template="Be kind.\nBye.", line=4), Message(role="user", template="x"))
+    )
+    after = prompt(
+        messages=(
+            Message(role="system", template="Be brief.\nBye.", line=7),
+            Message(role="assistant", template="y", line=10),
+            Message(role="user", template="x", line=12),
+        )
+    )
+    first, second = diff_prompts(before, after).messages
+    assert (first.kind, first.role, first.role_before) == ("changed", "system", "system")
+    assert first.lines == (
+        LineChange("gap", "-4,2 +7,2"),
+        LineChange("removed", "Be kind.", ((3, 7),)),
+        LineChange("added", "Be brief.", ((3, 8),)),
+        LineChange("same", "Bye."),
+    )
+    assert (second.kind, second.role, second.role_before) == ("added", "assistant", "")
+
+
+def test_another_speaker_is_a_change() -> None:
+    before, after = (prompt(messages=(Message(role=role, template="x"),)) for role in ("system", "developer"))
+    (message,) = diff_prompts(before, after).messages
+    assert (message.kind, message.role_before, message.role, message.lines) == ("changed", "system", "developer", ())
+
+
+def test_messages_keep_their_partners_when_some_go() -> None:
+    spoken = [("system", "a"), ("user", "b"), ("assistant", "c"), ("user", "d"), ("user", "e")]
+    left = [("system", "a!"), ("user", "d!"), ("user", "e")]
+    before, after = (
+        prompt(messages=tuple(Message(role=role, template=text) for role, text in side)) for side in (spoken, left)
+    )
+    found = diff_prompts(before, after).messages
+    assert [(one.kind, one.role) for one in found] == [
+        ("changed", "system"),
+        ("changed", "user"),
+        ("removed", "assistant"),
+        ("removed", "user"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("members", "expected"),
     [
-        ("\n" * 500_000, "\n" * 500_001),
-        ("a\nb\n" * 250_000, "b\na\n" * 250_000),
-        ("x" * 1_000_000, "y" * 1_000_000),
-        ("".join(f"{n}\n" for n in range(100_000)), "".join(f"{n}\n" for n in range(100_000, 0, -1))),
-        (_scattered(1, 128), _scattered(2, 128)),
-        ("".join(f"{n}\nx{n}\n" for n in range(70_000)), "".join(f"{n}\ny{n}\n" for n in range(70_000))),
+        ({"model": "gpt-4o"}, ("model", "added", None, "gpt-4o")),
+        ({"parameters": {"temperature": 1, "stop": ["x"]}}, ("parameters.temperature", "changed", 0.5, 1)),
+        ({"untrusted": frozenset()}, ("untrusted", "removed", ["ticket"], [])),
+        ({"untrusted": frozenset({"a", "ticket"})}, ("untrusted", "changed", ["ticket"], ["a", "ticket"])),
+        ({"sensitive": frozenset({"ticket"})}, ("sensitive", "added", [], ["ticket"])),
+        ({"tools": [{"name": "search"}]}, ("tools", "added", None, [{"name": "search"}])),
+        ({"filters": {"currency": "${:,.2f}"}}, ("filters.currency", "added", None, "${:,.2f}")),
+        ({"changelog": "Be kinder."}, ("changelog", "changed", "first", "Be kinder.")),
+        ({"description": "Sorts."}, ("description", "added", None, "Sorts.")),
+        ({"format": "text"}, ("format", "changed", "jinja", "text")),
+        ({"version": "2"}, ("version", "added", None, "2")),
+        ({"metadata": {"tags": ["a"]}}, ("metadata.tags", "added", None, ["a"])),
     ],
-    ids=["empty lines", "two lines in turn", "one line", "all turned round", "few lines scattered", "every other line"],
 )
-def test_a_megabyte_of_prompt_does_not_take_long(before: str, after: str) -> None:
-    started = time.process_time()
-    assert diff_lines(before, after)
-    assert time.process_time() - started < 20
+def test_what_the_author_says(members: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    base: dict[str, Any] = {
+        "parameters": {"temperature": 0.5, "stop": ["x"]},
+        "untrusted": frozenset({"ticket"}),
+        "changelog": "first",
+    }
+    found = diff_prompts(prompt(**base), prompt(**(base | members)))
+    assert said(found) == [expected]
+    assert not found.is_spelling
 
 
-def test_one_change_in_a_megabyte_of_repeated_lines_is_found() -> None:
-    text = _scattered(1, 128)
-    changed = f"{text}\nfirst\nb\nc\nd\n", f"{text}\nsecond\nb\nc\nd\n"
-    assert [(one.kind, one.text) for one in diff_lines(*changed, context=1)] == [
-        ("gap", "-280001,3 +280001,3"),
-        ("same", ""),
-        ("removed", "first"),
-        ("added", "second"),
-        ("same", "b"),
-    ]
+def test_variables_that_callers_must_give_break_them() -> None:
+    wider = {"type": "object", "properties": {"ticket": {"type": "string"}, "tone": {"type": "string"}}}
+    required = diff_prompts(prompt(), prompt(variables={**wider, "required": ["ticket", "tone"]}))
+    optional = diff_prompts(prompt(), prompt(variables={**wider, "required": ["ticket"]}))
+    assert [(one.kind, one.breaks) for one in required.variables] == [("added", True)]
+    assert [(one.kind, one.breaks) for one in optional.variables] == [("added", False)]
+    assert (required.breaks, optional.breaks) == (True, False)
 
 
-def test_what_is_too_large_says_how_large_it_is() -> None:
-    before, after = f"same\n{_scattered(1, 128)}end\n", f"same\n{_scattered(2, 128)}more\nend\n"
-    (change,) = diff_lines(before, after)
-    assert change == LineChange("gap", "-2,280000 +2,280001 too large to compare line by line")
+def test_a_new_name_breaks_callers_and_a_new_file_does_not() -> None:
+    renamed = diff_prompts(prompt(), prompt(name="sort"))
+    moved = diff_prompts(prompt(), prompt(path="p/triage.j2"))
+    assert (renamed.breaks, renamed.name_before, renamed.is_spelling) == (True, "triage", False)
+    assert (moved.breaks, moved.path_before, moved.is_spelling) == (False, "prompts/triage.j2", False)
 
 
-@given(st.text("ab\n", max_size=60), st.text("ab\n", max_size=60), st.integers(0, 3))
-def test_ordinary_texts_are_compared_as_python_does(before: str, after: str, context: int) -> None:
-    lines = [[f"{line}\n" for line in text.split("\n")] for text in (before, after)]
-    expected = [
-        line.strip("@ \n") if line[0] == "@" else line[:-1]
-        for line in difflib.unified_diff(lines[0], lines[1], n=context)
-    ]
-    signs = {"gap": "", "same": " ", "removed": "-", "added": "+"}
-    found = diff_lines("".join(lines[0]), "".join(lines[1]), context=context)
-    assert [signs[one.kind] + one.text for one in found] == expected[2:]
+def test_included_texts() -> None:
+    def taken(text: str) -> dict[str, Include]:
+        return {"tone.txt": Include(path="tone.txt", digest=Digest.of_bytes(text.encode()), text=text)}
+
+    found = diff_prompts(prompt(includes=taken("kind\n")), prompt(includes=taken("brief\n")))
+    (include,) = found.includes
+    assert (include.kind, include.path) == ("changed", "tone.txt")
+    assert [line.text for line in include.lines] == ["-1 +1", "kind", "brief"]
+    assert [one.kind for one in diff_prompts(prompt(), prompt(includes=taken("x"))).includes] == ["added"]
+
+
+class Letters:
+    """Counts letters, exactly."""
+
+    name = "letters"
+    exact = True
+
+    def count(self, text: str) -> int:
+        return len(text)
+
+
+def test_tokens_and_by_how_much_they_grew() -> None:
+    found = diff_prompts(prompt("x" * 100), prompt("x" * 111), counters=(Letters(), Letters()))
+    assert found.tokens is not None
+    assert found.tokens.before == Count(tokens=100, exact=True, by="letters")
+    assert (found.tokens.percent, found.grew(10), found.grew(11)) == (11.0, True, False)
+    estimated = diff_prompts(prompt("a b c d"), prompt("a b")).tokens
+    assert estimated is not None
+    assert estimated.before is not None
+    assert (estimated.before.exact, estimated.percent) == (False, -50.0)
+
+
+def test_a_new_prompt_and_one_that_is_gone() -> None:
+    new, gone = diff_prompts(None, prompt(model="x")), diff_prompts(prompt(model="x"), None)
+    assert (new.kind, new.name_before, new.breaks, gone.kind, gone.name, gone.breaks) == (
+        *("added", "", False),
+        *("removed", "triage", True),
+    )
+    assert new.tokens is not None
+    assert (new.tokens.before, new.tokens.percent, new.grew(0)) == (None, None, False)
+    assert [one.kind for one in (*new.messages, *gone.messages)] == ["added", "removed"]
+    assert ("model", "added", None, "x") in said(new)
+    assert ("model", "removed", "x", None) in said(gone)
+    with pytest.raises(ValueError):
+        diff_prompts(None, None)
