@@ -13,7 +13,7 @@ from kitpack.kitfile.classify import is_secret
 from kitpack.kitfile.ignore import IgnoreRules
 from kitpack.kitfile.model import Entry, Kitfile
 
-__all__ = ["PlannedLayer", "plan_layers"]
+__all__ = ["PlannedLayer", "is_prompt_by_name", "plan_layers"]
 
 MANY_FILES = 128
 SMALL = 1 << 20
@@ -164,14 +164,14 @@ def _layers(owned: _Owned, *, archived: bool) -> Iterator[PlannedLayer]:
 
 
 def _layer(entry: Entry, path: str, files: Sequence[SourceFile], *, archived: bool) -> PlannedLayer:
-    role = "prompt" if entry.role == "code" and _is_prompt(path) else entry.role
+    role = "prompt" if entry.role == "code" and is_prompt_by_name(path) else entry.role
     base = _BASES[role]
     if base == "weight" and PurePosixPath(path).suffix.lower() in _CONFIG_SUFFIXES:
         base = "weight.config"
     return PlannedLayer(entry=entry, role=role, path=path, base=base, files=tuple(files), archived=archived)
 
 
-def _is_prompt(path: str) -> bool:
+def is_prompt_by_name(path: str) -> bool:
     """Whether a file of a ``code`` entry is a prompt by its name; KitOps' Kitfiles had no other place for prompts."""
     pure = PurePosixPath(path)
     if any(suffix.lower() in _PROMPT_SUFFIXES for suffix in pure.suffixes):

@@ -44,9 +44,9 @@ class Counted:
 
     def __init__(self, open_at: Opener, name: str, size: int, on_event: OnEvent) -> None:
         self.opened = False
+        self.name = name
+        self.size = size
         self._open_at = open_at
-        self._name = name
-        self._size = size
         self._position = 0
         self._on_event = on_event
 
@@ -57,7 +57,7 @@ class Counted:
             if not self.opened:
                 self.opened = True
                 self._position = offset  # what an earlier process fetched does not move now
-                self._on_event(Event(kind="started", name=self._name, size=self._size - offset))
+                self._on_event(Event(kind="started", name=self.name, size=self.size - offset))
             self._move_to(offset)
         except BaseException:  # whoever listens may want all of this to end
             stream.close()
@@ -69,7 +69,7 @@ class Counted:
         self._on_event = ignore
 
     def _move_to(self, position: int) -> None:
-        self._on_event(Event(kind="moved", name=self._name, size=position - self._position))
+        self._on_event(Event(kind="moved", name=self.name, size=position - self._position))
         self._position = position
 
 

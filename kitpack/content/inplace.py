@@ -65,6 +65,9 @@ class InPlace:
             while block := stream.read(BLOCK):
                 size += len(block)
                 hasher.update(block)
-        digest = Digest("sha256", hasher.hexdigest())
+        return self.keep(Digest("sha256", hasher.hexdigest()), size, open_at)
+
+    def keep(self, digest: Digest, size: int, open_at: Opener) -> tuple[Digest, int]:
+        """Remember how to open bytes whose digest somebody has found out already."""
         self._openers[digest] = (open_at, size)
         return digest, size

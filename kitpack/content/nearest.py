@@ -33,18 +33,19 @@ class Nearest:
 
     def fetch(self, descriptor: Descriptor, offset: int = 0) -> BinaryIO:
         """See :meth:`kitpack.content.target.Source.fetch`."""
-        source = self._near if self._is_near(descriptor) else self._far
+        source = self._near if self.is_near(descriptor) else self._far
         return source.fetch(descriptor, offset)
 
     def exists(self, descriptor: Descriptor) -> bool:
         """See :meth:`kitpack.content.target.Source.exists`."""
-        return self._is_near(descriptor) or self._far.exists(descriptor)
+        return self.is_near(descriptor) or self._far.exists(descriptor)
 
     def lease(self) -> AbstractContextManager[None]:
         """See :meth:`kitpack.content.target.Leases.lease`."""
         return leased(self._near, self._far)
 
-    def _is_near(self, descriptor: Descriptor) -> bool:
+    def is_near(self, descriptor: Descriptor) -> bool:
+        """Whether content is in the near place, so that reading it costs next to nothing."""
         try:
             return self._near.exists(descriptor)
         except (ContentError, OSError):  # a damaged store is no reason to fail while the far place is well

@@ -25,6 +25,7 @@ __all__ = [
     "Leases",
     "ListsReferrers",
     "ListsTags",
+    "ListsTagsBehind",
     "Mounts",
     "Opener",
     "Publishes",
@@ -105,6 +106,22 @@ class ListsTags(Protocol):
 
     def tags(self) -> Iterator[str]:
         """All tags, in no particular order, read page by page.
+
+        Raises:
+            NotFoundError: When the repository does not exist.
+        """
+        ...
+
+
+@runtime_checkable
+class ListsTagsBehind(Protocol):
+    """Can list the tags that come after a text, without listing the others, if all goes well."""
+
+    def tags_behind(self, last: str, limit: int) -> tuple[list[str], bool]:
+        """One page of tags, and whether there are more.
+
+        What comes back is a claim: there are places that know neither the text nor the limit nor any order, and answer
+        with all tags, or with the first ones.
 
         Raises:
             NotFoundError: When the repository does not exist.

@@ -20,7 +20,7 @@ from kitpack.content.registry.auth import actions
 from kitpack.content.registry.download import open_download
 from kitpack.content.registry.exchange import Answer, Body
 from kitpack.content.registry.origin import shown
-from kitpack.content.registry.paging import MAX_PAGE, pages
+from kitpack.content.registry.paging import MAX_PAGE, next_page, pages
 from kitpack.content.registry.upload import mount_blob, upload_blob
 from kitpack.content.target import Opener, Source, fetch_bytes, verified_blocks
 from kitpack.errors import (
@@ -225,6 +225,14 @@ class Repository:
             if left < 0:
                 raise RegistryError(f"{self.registry}/{self.name} lists more than {_MAX_TAGS} tags")
             yield from (name for name in names if isinstance(name, str) and is_tag(name))
+
+    def tags_behind(self, last: str, limit: int) -> tuple[list[str], bool]:
+        """See :meth:`kitpack.content.target.ListsTagsBehind.tags_behind`: one request."""
+        url = f"/v2/{self.name}/tags/list?{urlencode({'n': limit, 'last': last})}"
+        answer = self.transport.request("GET", url, scopes=self._pull, limit=MAX_PAGE)
+        names = answer.object().get("tags") or []
+        listed = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+        return listed, bool(next_page(answer))
 
     def referrers(self, subject: Descriptor, artifact_type: str = "") -> Iterator[Descriptor]:
         """See :meth:`kitpack.content.target.ListsReferrers.referrers`.
