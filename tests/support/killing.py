@@ -27,7 +27,9 @@ from tests.support.snapshots import snapshot
 
 __all__ = ["run"]
 
-_STEPS = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.utime", "os.truncate"})
+_STEPS = frozenset(
+    {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.utime", "os.truncate"}
+)
 _OURS = (".kitpack.json", ".kitpack-staging")
 _MOST = 2000
 
@@ -95,6 +97,44 @@ def _unpack(folder: Path, new: str, old: str, state: str) -> None:
                 faults.append("its record is not true, or something is left beside it")
         if _told(step, code, faults):
             return
+
+
+def _deploy(folder: Path, new: str, old: str, command: str) -> None:
+    """Kill a deployment of the new version, or a rollback to the old one; what is live must be whole all the time.
+
+    Afterwards the deployment is repeated and rolled back, or what is left of the rollback made good: either way the old
+    version is live then, and nothing is left to go back to. The folder ``folder/store`` is the store.
+    """
+    store = folder / "store"
+    for step in _steps(3):
+        target = folder / "targets" / str(step)
+        deploy, back = ("deploy", new, str(target), "-q"), ("deploy", "--rollback", str(target), "-q")
+        _must("deploy", old, target, "-q", store=store)
+        first = (target / "current").readlink()
+        if command == "rollback":
+            _must(*deploy, store=store)
+        code, _ = _child(back if command == "rollback" else deploy, store, kill_at=step)
+        faults = [*_unless_whole(target)]
+        if command == "deploy":
+            faults += [*_unless_ended(*deploy, store=store), *_unless_whole(target)]
+        if (target / "current").readlink() != first:
+            faults += [*_unless_ended(*back, store=store), *_unless_whole(target)]
+        if (target / "current").readlink() != first or not _child(back, store)[0]:
+            faults.append("a rollback went forward, or nowhere")
+        left = [one.name for one in (target / "releases").iterdir() if one.name.startswith(".")]
+        if left or [one for one in target.iterdir() if one.is_symlink() and one.name != "current"]:
+            faults.append(f"something is left: {left}")
+        if _told(step, code, faults):
+            return
+
+
+def _unless_whole(target: Path) -> Iterator[str]:
+    """What is wrong with what is live."""
+    record = Installed.load(target / "current")
+    if record is None:
+        yield "nothing is live"
+    elif drift := find_drift(target / "current", record):
+        yield f"what is live is not whole: {drift}"
 
 
 STAGED = {".kitpack-staging"}
@@ -209,7 +249,7 @@ def _kill_before(step: int) -> None:
     os.write = counted  # type: ignore[assignment]  # of this child alone; half a file is a state of its own
 
 
-STORIES: dict[str, Callable[..., None]] = {"pack": _pack, "pull": _pull, "unpack": _unpack}
+STORIES: dict[str, Callable[..., None]] = {"pack": _pack, "pull": _pull, "unpack": _unpack, "deploy": _deploy}
 
 if __name__ == "__main__":
     STORIES[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])

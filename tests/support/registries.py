@@ -1,7 +1,9 @@
-"""Real registries on a loopback port: Debian's docker-registry, olareg (with referrers), zot where it is installed.
+"""Real registries on a loopback port: our own, and Debian's docker-registry, olareg and zot where they are installed.
 
-Use the fixtures ``docker_registry``, ``olareg_registry`` and ``zot_registry`` (``"127.0.0.1:PORT"``, one server for the
-whole session), or ``running_registry(kind)`` for a server of your own.
+Whoever needs a registry, whichever, uses the fixture ``embedded_registry``: ``kitpack serve``, which every machine has.
+The others are for what has to be true of several (:data:`KINDS`), or of one of them: ``docker_registry``,
+``olareg_registry`` and ``zot_registry``. Each is ``"127.0.0.1:PORT"``, one server for the whole session;
+``running_registry(kind)`` runs a server of your own.
 """
 
 from __future__ import annotations
@@ -17,11 +19,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.serving import started
 from tests.support.tools import find_tool
 
-__all__ = ["KINDS", "docker_registry", "olareg_registry", "running_registry", "zot_registry"]
+__all__ = [
+    "KINDS",
+    "docker_registry",
+    "embedded_registry",
+    "olareg_registry",
+    "registry_of_kind",
+    "running_registry",
+    "zot_registry",
+]
 
-KINDS = ("docker-registry", "olareg", "zot")
+KINDS = ("kitpack", "docker-registry", "olareg", "zot")
+"""All of them; the first is always there."""
 
 _PATIENCE = 20.0
 
@@ -37,6 +49,10 @@ def running_registry(kind: str, data: Path | None = None) -> Iterator[str]:
     Yields:
         Its host and port.
     """
+    if kind == "kitpack":
+        with _embedded(data) as address:
+            yield address
+        return
     program = find_tool(kind)
     if program is None:
         pytest.skip(f"{kind} is not installed")
@@ -46,6 +62,19 @@ def running_registry(kind: str, data: Path | None = None) -> Iterator[str]:
         with _running([program, "serve", *arguments], Path(folder) / "log") as process:
             _wait_until_ready(process, port, Path(folder) / "log")
             yield f"127.0.0.1:{port}"
+
+
+def registry_of_kind(request: pytest.FixtureRequest, kind: str) -> str:
+    """The registry of a kind that lasts for the whole session; skips the test when it is not installed."""
+    address: str = request.getfixturevalue(_FIXTURES[kind])
+    return address
+
+
+@pytest.fixture(scope="session")
+def embedded_registry() -> Iterator[str]:
+    """Our own, ``kitpack serve``, for the whole session."""
+    with running_registry("kitpack") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +96,13 @@ def zot_registry() -> Iterator[str]:
     """A zot for the whole session."""
     with running_registry("zot") as address:
         yield address
+
+
+@contextlib.contextmanager
+def _embedded(data: Path | None) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="kitpack-serve-") as folder:
+        with started("--root", str(data or Path(folder) / "data"), "--quiet", home=Path(folder)) as url:
+            yield url.removeprefix("http://")
 
 
 def _docker_arguments(folder: Path, port: int) -> list[str]:
@@ -102,6 +138,13 @@ _ARGUMENTS: dict[str, Callable[[Path, int], list[str]]] = {
     "docker-registry": _docker_arguments,
     "olareg": _olareg_arguments,
     "zot": _zot_arguments,
+}
+
+_FIXTURES = {
+    "kitpack": "embedded_registry",
+    "docker-registry": "docker_registry",
+    "olareg": "olareg_registry",
+    "zot": "zot_registry",
 }
 
 

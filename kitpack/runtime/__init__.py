@@ -1,0 +1,1 @@
+"""Inside an application: bundles loaded, prompts served with their identity, models called."""
