@@ -27,41 +27,63 @@ if TYPE_CHECKING:
     from kitpack.names import remove as remove
     from kitpack.names import tag as tag
     from kitpack.oci.descriptor import Descriptor as Descriptor
+    from kitpack.releases.split import split as split
+    from kitpack.runtime.follow import Change as Change
+    from kitpack.runtime.follow import Followed as Followed
+    from kitpack.runtime.follow import follow as follow
+    from kitpack.runtime.load import load as load
+    from kitpack.runtime.load import loaded as loaded
+    from kitpack.runtime.loaded import LoadedBundle as LoadedBundle
+    from kitpack.runtime.logs import IdentityFilter as IdentityFilter
     from kitpack.settings import Settings as Settings
     from kitpack.verbs import copy as copy
-    from kitpack.verbs import diff as diff
-    from kitpack.verbs import inspect as inspect
     from kitpack.verbs import pack as pack
     from kitpack.verbs import pull as pull
     from kitpack.verbs import push as push
     from kitpack.verbs import unpack as unpack
+    from kitpack.views import diff as diff
+    from kitpack.views import inspect as inspect
 
 _HOMES = {
     "Bundle": "kitpack.artifact.bundle",
     "Descriptor": "kitpack.oci.descriptor",
+    "IdentityFilter": "kitpack.runtime.logs",
     "KitpackError": "kitpack.errors",
+    "LoadedBundle": "kitpack.runtime.loaded",
     "Settings": "kitpack.settings",
     "check": "kitpack.checks",
+    "split": "kitpack.releases.split",
     "verify": "kitpack.checks",
-    **dict.fromkeys(("copy", "diff", "inspect", "pack", "pull", "push", "unpack"), "kitpack.verbs"),
+    **dict.fromkeys(("copy", "pack", "pull", "push", "unpack"), "kitpack.verbs"),
+    **dict.fromkeys(("diff", "inspect"), "kitpack.views"),
+    **dict.fromkeys(("Change", "Followed", "follow"), "kitpack.runtime.follow"),
+    **dict.fromkeys(("load", "loaded"), "kitpack.runtime.load"),
     **dict.fromkeys(("list_bundles", "remove", "tag"), "kitpack.names"),
 }
 
 __all__ = [
     "Bundle",
+    "Change",
     "Descriptor",
+    "Followed",
+    "IdentityFilter",
     "KitpackError",
+    "LoadedBundle",
     "Settings",
     "__version__",
     "check",
     "copy",
     "diff",
+    "follow",
     "inspect",
     "list_bundles",
+    "load",
+    "loaded",
     "pack",
     "pull",
     "push",
     "remove",
+    "split",
     "tag",
     "unpack",
     "verify",

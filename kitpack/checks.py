@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,13 +28,15 @@ from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import LAYOUT_SCHEME, is_path
 from kitpack.places import Place, find, store_of
 from kitpack.settings import Settings
-from kitpack.verbs import is_folder, load_folder
+from kitpack.verbs import is_folder, load_folder, look
 
 if TYPE_CHECKING:
     from kitpack.artifact.installed import Installed
     from kitpack.content.store.repair import Moved
+    from kitpack.prompts.lint.findings import Finding as LintFinding
+    from kitpack.prompts.prompt import Prompt
 
-__all__ = ["Examined", "Fault", "check", "examine", "repair", "verify"]
+__all__ = ["Examined", "Fault", "check", "examine", "find_all", "repair", "verify"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Fault:
     """Something that is not what it was.
 
     Attributes:
-        kind: ``damaged``, ``missing``, or ``modified`` when somebody may have wanted it so.
+        kind: ``damaged``, ``missing``, or, when somebody may have wanted it so, ``modified`` or ``extra``.
         text: What, where, and what to do about it.
     """
 
@@ -88,20 +90,57 @@ def check(
         settings: The surroundings.
 
     Returns:
-        The issues in the order of their lines, then what other tools would not like; none when all is well.
+        The issues in the order of their lines, then what lint finds in prompts, then what other tools would not like;
+        none when all is well.
 
     Raises:
         UsageError: When there is no such reader, or what is to be checked is neither a folder nor a reference.
         NotFoundError: When there is no such bundle.
     """
+    found = find_all(
+        what, readers=readers, kitfile=kitfile, follow_symlinks=follow_symlinks, local=local, settings=settings
+    )
+    return [one.issue for one in found]
+
+
+def find_all(
+    what: str | PathLike[str],
+    *,
+    readers: Iterable[str] = (),
+    previous: Iterable[Prompt] = (),
+    kitfile: str | PathLike[str] | None = None,
+    follow_symlinks: bool = False,
+    local: bool = False,
+    settings: Settings | None = None,
+) -> list[LintFinding]:
+    """Find what :func:`check` finds, with the rule behind each of it.
+
+    Args:
+        what: As there.
+        readers: As there.
+        previous: The prompts of the version before, where they are known: what was changed since needs a changelog.
+        kitfile: As there.
+        follow_symlinks: As there.
+        local: As there.
+        settings: As there.
+
+    Raises:
+        As :func:`check`.
+    """
     chosen = choose_readers(readers)
     if is_folder(what):
-        return _check_folder(Path(what), kitfile, chosen, follow_symlinks=follow_symlinks)
+        return _check_folder(Path(what), kitfile, chosen, previous, follow_symlinks=follow_symlinks)
     if chosen:
         raise UsageError(f"{what} is not a folder; other tools are thought of before packing", hint="kitpack check DIR")
-    place = _found(str(what), settings or Settings.from_env(), local=local)
-    bundle = Bundle(place.target, place.resolve())
-    return [Issue(path=str(what), message=str(fault)) for fault in _bundle_faults(bundle)]
+    settings = settings or Settings.from_env()
+    place = _found(str(what), settings, local=local)
+    faults = list(_bundle_faults(Bundle(place.target, place.resolve())))
+    found = [_as_finding(Issue(path=str(what), message=str(fault)), "bundle") for fault in faults]
+    if not faults:
+        from kitpack.artifact.promptset import of_bundle
+
+        found += of_bundle(look(str(what), local=local, settings=settings)).lint(previous)
+    return found
 
 
 def verify(
@@ -213,23 +252,49 @@ def _found(text: str, settings: Settings, *, local: bool) -> Place:
 
 
 def _check_folder(
-    folder: Path, kitfile: str | PathLike[str] | None, readers: Collection[str], *, follow_symlinks: bool
-) -> list[Issue]:
+    folder: Path,
+    kitfile: str | PathLike[str] | None,
+    readers: Collection[str],
+    previous: Iterable[Prompt],
+    *,
+    follow_symlinks: bool,
+) -> list[LintFinding]:
     from kitpack.artifact.plan import plan_layers
+    from kitpack.artifact.promptset import of_folder
     from kitpack.kitfile.check import check_files
     from kitpack.kitfile.ignore import IgnoreRules
 
     try:
         declared = load_folder(folder, kitfile)
         rules = IgnoreRules.load(folder)
-        if issues := check_files(declared, folder, rules, follow_symlinks=follow_symlinks):
-            return issues
+        issues = check_files(declared, folder, rules, follow_symlinks=follow_symlinks)
+        prompts = of_folder(folder, declared)
+        if issues:  # files that are missing, or no text, need not be told about again
+            faults = tuple(one for one in prompts.faults if one.line and one.path != prompts.typed(declared.path))
+            linted = replace(prompts, faults=faults).lint(previous)
+            return [*(_as_finding(one, "kitfile") for one in issues), *linted]
         planned = plan_layers(declared, folder, rules, follow_symlinks=follow_symlinks)
     except KitfileError as error:
-        return list(error.issues)
+        return [_as_finding(one, "kitfile") for one in error.issues]
     except (PackError, UnsafePathError) as error:
-        return [Issue(path=str(folder), message=error.message, hint=error.hint)]
-    return lint(planned, readers, kitfile=str(folder / declared.path))
+        return [_as_finding(Issue(path=str(folder), message=error.message, hint=error.hint), "kitfile")]
+    others = lint(planned, readers, kitfile=str(folder / declared.path))
+    return [*prompts.lint(previous), *(_as_finding(one, "interop") for one in others)]
+
+
+def _as_finding(issue: Issue, rule: str) -> LintFinding:
+    """A fault of something else than a prompt; there is nothing to explain about it."""
+    from kitpack.prompts.lint.findings import Finding as LintFinding
+
+    return LintFinding(
+        rule=rule,
+        severity="error" if issue.severity == "error" else "warning",
+        path=issue.path,
+        line=issue.line,
+        column=issue.column,
+        message=issue.message,
+        hint=issue.hint,
+    )
 
 
 def _bundle_faults(bundle: Bundle) -> Iterator[Fault]:
@@ -252,6 +317,7 @@ def _bundle_faults(bundle: Bundle) -> Iterator[Fault]:
 
 
 def _drift(folder: Path) -> Examined:
+    from kitpack.artifact.extras import find_extra
     from kitpack.artifact.installed import Installed, find_drift
 
     installed = Installed.load(folder)
@@ -264,11 +330,15 @@ def _drift(folder: Path) -> Examined:
         origins[origin] = None
         kind, more = _DRIFTS.get(one.problem, ("modified", f", {one.problem}"))
         faults.append(Fault(kind=kind, text=f"{one.path}{more} (unpacked from {origin})"))
+    extra = find_extra(folder, installed)
+    faults += [Fault(kind="extra", text=f"{path} (no file of the bundle)") for path in extra]
+    moving = ("move away what is no file of the bundle, or keep it outside of the bundle's folders",) if extra else ()
     return Examined(
         praise=f"{folder} is intact\nit holds {_held(installed) or name}",
         faults=tuple(faults),
-        hints=tuple(
-            f"`kitpack unpack {origin} -o {shlex.quote(str(folder))} --overwrite` restores it" for origin in origins
+        hints=(
+            *(f"`kitpack unpack {origin} -o {shlex.quote(str(folder))} --overwrite` restores it" for origin in origins),
+            *moving,
         ),
     )
 

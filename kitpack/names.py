@@ -12,7 +12,7 @@ Every function takes ``settings``; without them the environment decides (see :mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from kitpack.errors import KitpackError, NotFoundError, UnreachableError, Unsupp
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference, is_tag, looks_like_host
 from kitpack.places import Place, at_home, find, hosted_place, local_place, local_store, remote_repository
+from kitpack.releases.record import channel_of
 from kitpack.settings import Settings
 
 __all__ = ["Listed", "list_bundles", "name_beside", "remove", "tag"]
@@ -37,12 +38,14 @@ class Listed:
         digest: Its manifest.
         size: The bytes under it; None where finding out would mean fetching the manifest from a registry.
         artifact_type: What it is, likewise.
+        channel: Whether it is a channel: a release log says what it stands for.
     """
 
     reference: str
     digest: str
     size: int | None = None
     artifact_type: str | None = None
+    channel: bool = False
 
 
 def tag(
@@ -96,13 +99,16 @@ def name_beside(reference: str, new: str) -> str:
     return new
 
 
-def list_bundles(repository: str = "", *, local: bool = False, settings: Settings | None = None) -> list[Listed]:
+def list_bundles(
+    repository: str = "", *, local: bool = False, records: bool = False, settings: Settings | None = None
+) -> list[Listed]:
     """List what is in the local store, in a layout (``oci:DIR``), or in a repository of a registry.
 
     Args:
         repository: A repository; empty for everything in the local store. One without a host is looked for in the
             configured registry when the local store has nothing of it.
         local: Whether to look into the local store only.
+        records: Whether to list the records of release logs, too.
         settings: The surroundings.
 
     Raises:
@@ -110,10 +116,10 @@ def list_bundles(repository: str = "", *, local: bool = False, settings: Setting
     """
     settings = settings or Settings.from_env()
     if repository.startswith(LAYOUT_SCHEME):
-        return _listed_in_layout(LayoutReference.parse(repository))
+        return _listed_in_layout(LayoutReference.parse(repository), records=records)
     store = local_store(settings)
     if not repository:
-        return list(_listed(store, "")) if settings.home.exists() else []
+        return list(_listed(store, "", records=records)) if settings.home.exists() else []
     parsed = Reference.parse_repository(repository)
     if looks_like_host(repository) and parsed.tag:
         raise UsageError(
@@ -122,12 +128,12 @@ def list_bundles(repository: str = "", *, local: bool = False, settings: Setting
     if parsed.selector:
         raise UsageError(f"{repository} names one bundle", hint=f"kitpack list {parsed.name}")
     if parsed.registry and not local:
-        return _listed_in_registry(parsed, store, settings)
-    found = list(_listed(store, parsed.name)) if settings.home.exists() else []
+        return _listed_in_registry(parsed, store, settings, records=records)
+    found = list(_listed(store, parsed.name, records=records)) if settings.home.exists() else []
     if found:
         return found
     if settings.registry and not local:
-        return _listed_remotely(at_home(parsed, settings), settings)
+        return _listed_remotely(at_home(parsed, settings), settings, records=records)
     raise _unknown_name(parsed.name, store)
 
 
@@ -186,32 +192,44 @@ def _unknown_name(name: str, store: Layout) -> NotFoundError:
     )
 
 
-def _listed_in_layout(reference: LayoutReference) -> list[Listed]:
+def _listed_in_layout(reference: LayoutReference, *, records: bool) -> list[Listed]:
     if reference.selector:
         raise UsageError(f"{reference} names one bundle", hint=f"kitpack list {LAYOUT_SCHEME}{reference.path}")
     if not Path(reference.path).is_dir():
         raise NotFoundError(f"{reference.path} is not a folder", hint="kitpack copy REF oci:DIR:TAG makes a layout")
-    return list(_listed(Layout(Path(reference.path)), "", f"{reference}:"))
+    return list(_listed(Layout(Path(reference.path)), "", f"{reference}:", records=records))
 
 
-def _listed(layout: Layout, repository: str, prefix: str = "") -> Iterator[Listed]:
-    for name in sorted(layout.tags()):
+def _listed(layout: Layout, repository: str, prefix: str = "", *, records: bool = False) -> Iterator[Listed]:
+    for name, channel in _shown(layout.tags(), records=records):
         if repository and not name.startswith((f"{repository}:", f"{repository}@")):
             continue
         descriptor = layout.resolve(name)
         try:
             manifest = fetch_manifest(layout, descriptor)
         except KitpackError:  # a damaged or missing manifest must not hide the others
-            yield Listed(reference=f"{prefix}{name}", digest=str(descriptor.digest))
+            yield Listed(reference=f"{prefix}{name}", digest=str(descriptor.digest), channel=channel)
             continue
-        size = sum(child.size for child in manifest.successors)
-        yield Listed(reference=f"{prefix}{name}", digest=str(descriptor.digest), size=size, artifact_type=manifest.kind)
+        yield Listed(
+            reference=f"{prefix}{name}",
+            digest=str(descriptor.digest),
+            size=sum(child.size for child in manifest.successors),
+            artifact_type=manifest.kind,
+            channel=channel,
+        )
 
 
-def _listed_in_registry(reference: Reference, store: Layout, settings: Settings) -> list[Listed]:
+def _shown(names: Iterable[str], *, records: bool) -> list[tuple[str, bool]]:
+    """Names in their order, each with whether it is a channel; without those of records, unless they are wanted."""
+    known = sorted(names)
+    channels = {channel_of(name) for name in known}
+    return [(name, name in channels) for name in known if records or not channel_of(name)]
+
+
+def _listed_in_registry(reference: Reference, store: Layout, settings: Settings, *, records: bool) -> list[Listed]:
     """The tags of a repository, for a user who may have meant what is in the local store under its name."""
     try:
-        return _listed_remotely(reference, settings)
+        return _listed_remotely(reference, settings, records=records)
     except (NotFoundError, UnreachableError) as error:
         if not _has_any(store, reference.name):
             raise
@@ -226,7 +244,7 @@ def _has_any(store: Layout, repository: str) -> bool:
         return False
 
 
-def _listed_remotely(reference: Reference, settings: Settings) -> list[Listed]:
+def _listed_remotely(reference: Reference, settings: Settings, *, records: bool) -> list[Listed]:
     from kitpack.absence import not_in_repository
     from kitpack.content.sidebyside import side_by_side
 
@@ -234,15 +252,16 @@ def _listed_remotely(reference: Reference, settings: Settings) -> list[Listed]:
     if not isinstance(repository, ListsTags):
         raise UnsupportedError(f"{reference.name} does not list its tags")
 
-    def resolved(name: str, _: OnEvent) -> Listed | None:
+    def resolved(shown: tuple[str, bool], _: OnEvent) -> Listed | None:
+        name, channel = shown
         try:
             digest = str(repository.resolve(name).digest)
         except NotFoundError:  # it went away since it was listed
             return None
-        return Listed(reference=f"{reference.name}:{name}", digest=digest)
+        return Listed(reference=f"{reference.name}:{name}", digest=digest, channel=channel)
 
     try:
-        tags = sorted(repository.tags())
+        tags = _shown(repository.tags(), records=records)
     except NotFoundError:
         tags = []
     if not tags:

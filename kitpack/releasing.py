@@ -14,6 +14,7 @@ none, and without any in the local store. Every function takes ``settings``; wit
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -22,9 +23,9 @@ from secrets import token_hex
 from kitpack.content.store.layout import Layout
 from kitpack.errors import InvalidDigestError, UsageError
 from kitpack.oci.digest import Digest
-from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference
+from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference, is_tag
 from kitpack.places import at_home, local_store, remote_repository
-from kitpack.releases.answer import Answered, answer_from
+from kitpack.releases.answer import Answered, answer_from, told
 from kitpack.releases.change import Check
 from kitpack.releases.change import adopt as adopt_tag
 from kitpack.releases.change import promote as promote_release
@@ -56,6 +57,8 @@ __all__ = [
     "status",
     "withdraw",
 ]
+
+_LOGGER = logging.getLogger("kitpack")
 
 
 def promote(  # noqa: PLR0913 - a release has many facts
@@ -130,7 +133,7 @@ def rollback(  # noqa: PLR0913 - a release has many facts
         GateError, RaceError, OutsideMoveError, LogError: As :func:`promote`.
     """
     settings = settings or Settings.from_env()
-    home, name = find_home(channel, settings, local=local)
+    home, name = find_home(channel, settings, local=local, channel=True)
     author = _author(home, name, settings, reason=reason, override=override, force=force)
     checks = _default_gates(name) if gates is None else gates
     target = _target_of(home, name, to, settings) if to else ""
@@ -138,13 +141,15 @@ def rollback(  # noqa: PLR0913 - a release has many facts
     return _pinned(home, name, settings, done)
 
 
-def rollout(
+def rollout(  # noqa: PLR0913 - a release has many facts
     reference: str,
     to: str,
     *,
     percent: float = 0.0,
     shadow: bool = False,
     reason: str = "",
+    gates: Sequence[Check] | None = None,
+    override: str = "",
     force: bool = False,
     local: bool = False,
     settings: Settings | None = None,
@@ -159,11 +164,14 @@ def rollout(
         percent: Of a hundred users, how many get it; 0 ends its part.
         shadow: Whether it runs along, and nobody sees its answers.
         reason: Why.
+        gates: What has to let it through, as in :func:`promote`; its part can be ended without.
+        override: As in :func:`promote`.
         force: As in :func:`promote`.
         local: Whether the local store is meant.
         settings: The surroundings.
 
     Raises:
+        GateError: When a gate does not let it through; nothing has changed then.
         ReleaseError: When nothing is live, or the percents add up to more than a hundred.
         NotFoundError: When the release is not there.
     """
@@ -178,8 +186,10 @@ def rollout(
         salt = next((one.salt for one in before), "") or token_hex(8)
         version = version_of(bundle)
         routes.append(Route(digest=bundle.digest, version=version, percent=percent, shadow=shadow, salt=salt))
-    author = _author(home, to, settings, reason=reason, force=force)
-    return _pinned(home, to, settings, route_traffic(home, to, author, routes))
+    author = _author(home, to, settings, reason=reason, override=override, force=force)
+    checks = _default_gates(to) if gates is None else gates
+    newcomer = bundle if percent or shadow else None
+    return _pinned(home, to, settings, route_traffic(home, to, author, routes, newcomer=newcomer, gates=checks))
 
 
 def withdraw(
@@ -209,7 +219,7 @@ def adopt(channel: str, *, reason: str = "", local: bool = False, settings: Sett
         NotFoundError: When there is no such tag.
     """
     settings = settings or Settings.from_env()
-    home, name = find_home(channel, settings, local=local)
+    home, name = find_home(channel, settings, local=local, channel=True)
     return _pinned(home, name, settings, adopt_tag(home, name, _author(home, name, settings, reason=reason)))
 
 
@@ -221,7 +231,7 @@ def archive(reference: str, *, reason: str = "", local: bool = False, settings: 
     """
     settings = settings or Settings.from_env()
     home, selector = find_home(reference, settings, local=local)
-    return archive_release(home, selector, Author(actor=settings.actor, reason=reason))
+    return archive_release(home, _named(selector), Author(actor=settings.actor, reason=reason))
 
 
 def restore(reference: str, *, reason: str = "", local: bool = False, settings: Settings | None = None) -> Released:
@@ -232,7 +242,7 @@ def restore(reference: str, *, reason: str = "", local: bool = False, settings: 
     """
     settings = settings or Settings.from_env()
     home, selector = find_home(reference, settings, local=local)
-    return restore_release(home, selector, Author(actor=settings.actor, reason=reason))
+    return restore_release(home, _named(selector), Author(actor=settings.actor, reason=reason))
 
 
 def history(channel: str, *, local: bool = False, settings: Settings | None = None) -> Log:
@@ -244,7 +254,7 @@ def history(channel: str, *, local: bool = False, settings: Settings | None = No
         settings: The surroundings.
     """
     settings = settings or Settings.from_env()
-    home, name = find_home(channel, settings, local=local)
+    home, name = find_home(channel, settings, local=local, channel=True)
     log = read_log(home, name, pin=load_pin(settings.pins, home.label, name), jobs=settings.jobs)
     if log.head and log.head.digest and not log.breaks:
         save_pin(settings.pins, home.label, name, Pin(sequence=log.head.sequence, digest=log.head.digest))
@@ -289,30 +299,39 @@ def record_at(
         LogError: When the log is broken, so that it cannot be known.
     """
     settings = settings or Settings.from_env()
-    home, name = find_home(channel, settings, local=local)
+    home, name = find_home(channel, settings, local=local, channel=True)
     found = parse_moment(moment, now or datetime.now(UTC), zone)
     return answer_from(home, name, found, settings.pins, jobs=settings.jobs)
 
 
-def find_home(text: str, settings: Settings, *, local: bool = False, whole: bool = True) -> tuple[Home, str]:
+def find_home(
+    text: str, settings: Settings, *, local: bool = False, whole: bool = True, channel: bool = False
+) -> tuple[Home, str]:
     """Where the releases of a bundle are kept, and which of its tags or digests was named.
+
+    What was live at a moment is named by its digest.
 
     Args:
         text: What the user typed.
         settings: The surroundings.
         local: Whether the local store is meant, whatever the text says.
         whole: Whether a tag or digest must be named.
+        channel: Whether the tag must be a channel, and no moment of it is meant.
 
     Raises:
         InvalidReferenceError: When the text breaks the grammar.
-        UsageError: When it names no tag, and one is needed.
+        UsageError: When it names no tag, or no channel, and one is needed.
+        NotFoundError, LogError: As :func:`record_at`, when a moment is named.
     """
+    moment = ""
     if text.startswith(LAYOUT_SCHEME):
         layout = LayoutReference.parse(text)
+        moment = layout.moment
         label = f"{LAYOUT_SCHEME}{layout.path}"
         home, selector = Home(target=Layout(Path(layout.path)), label=label), layout.selector
     else:
         reference = Reference.parse_repository(text)
+        moment = reference.moment
         if reference.registry or settings.registry:
             reference = at_home(reference, settings)
         selector = reference.selector
@@ -322,6 +341,12 @@ def find_home(text: str, settings: Settings, *, local: bool = False, whole: bool
             home = Home(target=remote_repository(reference, settings), label=reference.name)
     if whole and not selector:
         raise UsageError(f"{text} names a bundle, but none of its tags", hint=f"write {text}:CHANNEL")
+    if channel and (moment or not is_tag(selector)):
+        raise UsageError(f"{text} is a release, not a channel", hint=f"write {home.label}:CHANNEL")
+    if moment:
+        answered = answer_from(home, selector, parse_moment(moment, datetime.now(UTC)), settings.pins)
+        _LOGGER.info("%s", told(answered, text))
+        selector = str(answered.record.target)
     return home, selector
 
 

@@ -6,7 +6,7 @@
 
     kitpack.pack("samples/support-bot", tag="assistant:1.4.0")
     kitpack.push("assistant:1.4.0", "localhost:5000/team/assistant:1.4.0")
-    kitpack.inspect("localhost:5000/team/assistant:1.4.0").prompts()
+    kitpack.pull("localhost:5000/team/assistant:1.4.0")
 
 Every function takes ``settings``; without them the environment decides (see :mod:`kitpack.settings`).
 """
@@ -18,6 +18,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kitpack.admission import Gate, OnFinding, ignore_finding, lint_gate, open_gate
 from kitpack.artifact.bundle import Bundle
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.store.layout import Layout
@@ -29,23 +30,26 @@ from kitpack.places import Place, find, local_place, local_store, remote_place, 
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:
-    from kitpack.artifact.diff import BundleDiff
     from kitpack.artifact.pack import Store
     from kitpack.artifact.unpack import Unpacked
     from kitpack.kitfile.model import Kitfile
+    from kitpack.prompts.prompt import Prompt
 
-__all__ = ["copy", "diff", "inspect", "is_folder", "load_folder", "pack", "pull", "push", "unpack"]
+__all__ = ["copy", "is_folder", "load_folder", "look", "pack", "pack_into", "pull", "push", "unpack"]
 
 
-def pack(
+def pack(  # noqa: PLR0913 - one more listener
     folder: str | PathLike[str],
     tag: str = "",
     *,
     kitfile: str | PathLike[str] | None = None,
     force: bool = False,
+    lint: bool = True,
+    previous: Iterable[Prompt] = (),
     follow_symlinks: bool = False,
     settings: Settings | None = None,
     on_event: OnEvent = ignore,
+    on_finding: OnFinding = ignore_finding,
 ) -> Descriptor:
     """Pack a folder into the local store.
 
@@ -54,15 +58,19 @@ def pack(
         tag: What to call it, such as ``assistant:1.4.0`` or ``oci:DIR:TAG``; empty to find it by its digest only.
         kitfile: The Kitfile, when it is not in the folder under one of its usual names.
         force: Whether a tag that names other content may be moved.
+        lint: Whether prompts with errors are refused.
+        previous: The prompts of the version before: what was changed since needs a changelog.
         follow_symlinks: Whether links may lead to folders and out of the folder.
         settings: The surroundings.
         on_event: Told about progress.
+        on_finding: Told what lint finds that is no error.
 
     Returns:
         The descriptor of the manifest.
 
     Raises:
         KitfileError: With every fault of the Kitfile.
+        PromptError: With every error that lint finds.
         PackError: When the files are not as the Kitfile says.
         TagExistsError: When the tag names other content; the content is stored, the tag is not moved.
     """
@@ -74,8 +82,11 @@ def pack(
     store = place.target if place else local_store(settings)
     if not isinstance(store, Layout):
         raise UsageError(f"{tag} is not in a local store")
+    gate = lint_gate(previous, on_finding) if lint else open_gate
     with leased(store):
-        descriptor = _pack_into(store, folder, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_event)
+        descriptor = pack_into(
+            store, folder, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_event, gate=gate
+        )
         if place:
             give_tag(store, descriptor, name, force=force)
     return descriptor
@@ -88,10 +99,12 @@ def push(  # noqa: PLR0913 - one more listener
     kitfile: str | PathLike[str] | None = None,
     referrers: bool = False,
     force: bool = False,
+    lint: bool = True,
     follow_symlinks: bool = False,
     settings: Settings | None = None,
     on_event: OnEvent = ignore,
     on_read: OnEvent = ignore,
+    on_finding: OnFinding = ignore_finding,
 ) -> Descriptor:
     """Send a bundle to a registry: one that was packed, or a folder that is packed on the way.
 
@@ -103,41 +116,36 @@ def push(  # noqa: PLR0913 - one more listener
         kitfile: The folder's Kitfile, when it is not in the folder under one of its usual names.
         referrers: Whether what refers to the bundle goes along.
         force: Whether a tag that names other content may be moved.
+        lint: Whether a folder's prompts with errors are refused.
         follow_symlinks: Whether links may lead to folders and out of the folder.
         settings: The surroundings.
         on_event: Told about progress.
         on_read: Told about the reading of a folder's files, which comes first.
+        on_finding: Told what lint finds that is no error.
 
     Raises:
-        NotFoundError: When the bundle is not in the local store.
+        PromptError: With every error that lint finds in a folder.
+        NotFoundError, RegistryError: When the bundle is not in the local store; when the registry refuses.
         TagExistsError: When the tag names other content there; nothing was sent.
-        RegistryError: When the registry refuses or cannot be reached.
     """
     from kitpack.content.copy import copy as copy_content
     from kitpack.content.inplace import InPlace
 
     settings = settings or Settings.from_env()
+    if is_folder(what) and not destination:
+        raise UsageError(f"{what} is a folder: say where to push it", hint=f"kitpack push {what} HOST/NAME:TAG")
+    target = target_place(destination or str(what), settings)
+    tag = target.require_tag()
+    source: Source
     if is_folder(what):
-        if not destination:
-            raise UsageError(f"{what} is a folder: say where to push it", hint=f"kitpack push {what} HOST/NAME:TAG")
-        target = target_place(destination, settings)
-        target.require_tag()
-        store = InPlace()
-        packed = _pack_into(store, what, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_read)
-        source: Source = store
+        source = store = InPlace()
+        gate = lint_gate(on_finding=on_finding) if lint else open_gate
+        packed = pack_into(store, what, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_read, gate=gate)
     else:
         local = local_place(str(what), settings)
-        target = target_place(destination or str(what), settings)
         source, packed = local.target, local.resolve()
     return copy_content(
-        source,
-        packed,
-        target.target,
-        target.require_tag(),
-        referrers=referrers,
-        force=force,
-        jobs=settings.jobs,
-        on_event=on_event,
+        source, packed, target.target, tag, referrers=referrers, force=force, jobs=settings.jobs, on_event=on_event
     )
 
 
@@ -162,13 +170,16 @@ def pull(
     settings = settings or Settings.from_env()
     source, local = remote_place(reference, settings), local_place(reference, settings)
     found = source.resolve()
-    if local.tag:
+    name = local.tag or reference
+    if local.moment:
+        name = f"{local.tag.removesuffix(f':{source.tag}')}@{found.digest}"
+    elif local.tag:
         _keep_named(local, found)
     return copy_content(
         source.target,
         found,
         local.target,
-        local.tag or reference,
+        name,
         referrers=referrers,
         force=True,
         jobs=settings.jobs,
@@ -219,7 +230,7 @@ def copy(
     )
 
 
-def inspect(reference: str, *, local: bool = False, settings: Settings | None = None) -> Bundle:
+def look(reference: str, *, local: bool = False, settings: Settings | None = None) -> Bundle:
     """Look at a bundle without fetching its weights.
 
     A reference in a registry is resolved there; what the local store has of its content is not fetched again.
@@ -267,7 +278,7 @@ def unpack(
 
     settings = settings or Settings.from_env()
     return unpack_bundle(
-        inspect(reference, local=local, settings=settings),
+        look(reference, local=local, settings=settings),
         Path(folder),
         reference=reference,
         only=Selection.parse(only),
@@ -275,14 +286,6 @@ def unpack(
         jobs=settings.jobs,
         on_event=on_event,
     )
-
-
-def diff(before: str, after: str, *, local: bool = False, settings: Settings | None = None) -> BundleDiff:
-    """Compare two bundles, wherever they are, without fetching weights."""
-    from kitpack.artifact.diff import diff_bundles
-
-    settings = settings or Settings.from_env()
-    return diff_bundles(inspect(before, local=local, settings=settings), inspect(after, local=local, settings=settings))
 
 
 def _keep_named(place: Place, coming: Descriptor) -> None:
@@ -322,7 +325,7 @@ def load_folder(folder: str | PathLike[str], kitfile: str | PathLike[str] | None
     return load_kitfile(found)
 
 
-def _pack_into(
+def pack_into(
     store: Store,
     folder: str | PathLike[str],
     kitfile: str | PathLike[str] | None,
@@ -330,7 +333,23 @@ def _pack_into(
     *,
     follow_symlinks: bool,
     on_event: OnEvent,
+    gate: Gate = open_gate,
 ) -> Descriptor:
+    """Build the bundle of a folder.
+
+    Args:
+        store: Where to.
+        folder: The folder.
+        kitfile: Its Kitfile, when it is not in the folder under one of its usual names.
+        settings: The surroundings.
+        follow_symlinks: Whether links may lead to folders and out of the folder.
+        on_event: Told about progress.
+        gate: Raises an error when the folder is not fit to be packed; called before its files are read.
+
+    Raises:
+        KitfileError: With every fault of the Kitfile.
+        PackError: When the files are not as the Kitfile says.
+    """
     from kitpack.artifact.pack import pack as pack_folder
     from kitpack.kitfile.check import check_files
     from kitpack.kitfile.ignore import IgnoreRules
@@ -338,6 +357,7 @@ def _pack_into(
     declared, rules = load_folder(folder, kitfile), IgnoreRules.load(Path(folder))
     if issues := check_files(declared, Path(folder), rules, follow_symlinks=follow_symlinks):
         raise KitfileError(issues)
+    gate(Path(folder), declared)
     try:
         return pack_folder(
             declared,

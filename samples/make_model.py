@@ -58,7 +58,7 @@ def gguf() -> bytes:
         entry("general.name", STRING, text("support-bot-bigram")),
         entry("general.alignment", UINT32, struct.pack("<I", ALIGNMENT)),
         entry("general.file_type", UINT32, struct.pack("<I", 0)),
-        entry("bigram.context_length", UINT32, struct.pack("<I", 1)),
+        entry("bigram.context_length", UINT32, struct.pack("<I", 2048)),  # it reads them all, and looks at the last
         entry("bigram.vocab_size", UINT32, struct.pack("<I", SIZE)),
     ]
     tensor = text("token_bigram.weight") + struct.pack("<IQQIQ", 2, SIZE, SIZE, 0, 0)

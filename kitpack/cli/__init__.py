@@ -27,13 +27,23 @@ _COMMANDS = {
     "pull": ("transfer", "fetch a bundle into the local store"),
     "unpack": ("transfer", "write the files of a bundle into a folder"),
     "copy": ("transfer", "copy a bundle between stores, layouts and registries"),
-    "inspect": ("view", "show a bundle: Kitfile, layers, and every prompt in full"),
-    "diff": ("view", "compare two bundles: prompts line by line, files, sizes"),
+    "inspect": ("inspect", "show a bundle: Kitfile, layers, and every prompt in full"),
+    "diff": ("diff", "compare two bundles: prompts, settings, datasets, files"),
+    "prompt": ("prompt", "list, show, render, lint and count prompts"),
+    "promote": ("release", "make a release live at a channel, and write down who and why"),
+    "rollback": ("release", "make live again what served before"),
+    "history": ("history", "show what happened to a channel, and prove it"),
+    "status": ("history", "show where every version of a bundle stands"),
+    "adopt": ("release", "write down that a channel was moved by other means"),
+    "withdraw": ("release", "keep rollbacks from restoring a release"),
+    "archive": ("release", "forbid that a release goes live again"),
     "list": ("view", "list bundles in the local store or a repository"),
     "tag": ("store", "give a bundle a further name"),
     "remove": ("store", "remove a name"),
     "gc": ("store", "delete content that nothing names any more"),
     "verify": ("store", "prove that a store, a bundle or an unpacked folder is intact"),
+    "deploy": ("deploy", "put what is live at a channel on this host, in one step"),
+    "serve": ("serve", "serve the local store as an OCI registry"),
     "login": ("access", "keep a registry's credentials where docker does"),
     "logout": ("access", "forget a registry's credentials"),
     "completion": ("access", "print a shell completion script"),
@@ -47,23 +57,21 @@ _MEANT = {
     "extract": "unpack",
     "images": "list",
     "info": "inspect",
+    "log": "history",
     "ls": "list",
     "prune": "gc",
     "publish": "push",
+    "release": "promote",
+    "revert": "rollback",
     "rm": "remove",
     "rmi": "remove",
     "show": "inspect",
+    "undo": "rollback",
     "untag": "remove",
     "upload": "push",
     "validate": "check",
 }
 """What commands are called elsewhere."""
-
-_MISSING = {
-    "promote": "`kitpack tag REF production --force` moves a tag",
-    "rollback": "`kitpack unpack REF -o DIR` brings an older version back",
-}
-"""What there is no command for, and what to do instead."""
 
 
 class StoppedError(KitpackError):
@@ -93,7 +101,7 @@ class _Commands(click.Group):
         from difflib import get_close_matches
 
         near = [_MEANT[args[0]]] if args[0] in _MEANT else get_close_matches(args[0], _COMMANDS, n=1)
-        hint = _MISSING.get(args[0]) or (f"did you mean `kitpack {near[0]}`?" if near else "kitpack --help")
+        hint = f"did you mean `kitpack {near[0]}`?" if near else "kitpack --help"
         raise UsageError(f"there is no command {args[0]!r}", hint=hint)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -103,12 +111,17 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kitpack", message="%(prog)s %(version)s")
-def kitpack() -> None:
+@click.pass_context
+def kitpack(context: click.Context) -> None:
     """A model and its prompts as one OCI artifact.
 
     Packed, pushed, inspected and rolled back together. A reference is NAME:TAG in the local store, HOST/NAME:TAG in
-    a registry, or oci:DIR:TAG in an OCI image layout anywhere; @sha256:... instead of :TAG names exact content.
+    a registry, or oci:DIR:TAG in an OCI image layout anywhere; @sha256:... instead of :TAG names exact content, and
+    NAME:CHANNEL@{2026-05-15} what was live at a channel then.
     """
+    from kitpack.cli.notes import notes_on_standard_error
+
+    context.with_resource(notes_on_standard_error(quiet=context.obj is True))
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -118,7 +131,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to fail
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = kitpack.main(arguments or ["--help"], prog_name="kitpack", standalone_mode=False)
+        quiet = bool({"-q", "--quiet"} & {*arguments})
+        code = kitpack.main(arguments or ["--help"], prog_name="kitpack", standalone_mode=False, obj=quiet)
     except (KeyboardInterrupt, click.Abort):
         _leave_interrupted(as_json="--json" in arguments)
     except (click.ClickException, KitpackError, OSError) as error:

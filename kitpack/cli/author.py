@@ -5,26 +5,42 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from kitpack import verbs
+from kitpack import numbering, verbs
+from kitpack.cli.channels import minding_channels
+from kitpack.cli.findings import (
+    chosen,
+    findings_json,
+    format_option,
+    previous_prompts,
+    report,
+    show_warnings,
+)
 from kitpack.cli.options import (
+    against_option,
     force_option,
     json_option,
     kitfile_option,
+    lint_option,
     local_option,
     quiet_option,
     symlinks_option,
     with_registry,
-    with_settings,
 )
 from kitpack.cli.progress import progress
-from kitpack.cli.render import camel_case, print_json, say, show_issues
-from kitpack.cli.types import FOLDER, FOLDER_OR_REFERENCE, NEW_REFERENCE, Words
+from kitpack.cli.render import print_json, say
+from kitpack.cli.types import FOLDER, FOLDER_OR_REFERENCE, REFERENCE, Words, require_tag
 from kitpack.errors import UsageError
+from kitpack.releases.numbers import BUMPS, Bump
 from kitpack.settings import Settings
+
+if TYPE_CHECKING:
+    from kitpack.prompts.lint.findings import Finding
 
 __all__ = ["check_command", "init_command", "pack_command"]
 
@@ -69,6 +85,8 @@ def init_command(folder: Path, name: str | None, *, force: bool, stdout: bool, a
     multiple=True,
     help="Warn about what kit, modctl or docker cannot read.",
 )
+@against_option
+@format_option
 @kitfile_option
 @symlinks_option
 @local_option
@@ -79,6 +97,8 @@ def check_command(
     what: str,
     *,
     readers: tuple[tuple[str, ...], ...],
+    against: str | None,
+    shape: str | None,
     kitfile: Path | None,
     follow_symlinks: bool,
     local: bool,
@@ -88,49 +108,61 @@ def check_command(
 ) -> None:
     """Find everything that is wrong with a folder, or with a bundle, at once.
 
-    Nothing is written. Ends with 3 when there are errors; warnings alone end with 0.
+    The Kitfile, the files, and the prompts, as `kitpack prompt lint` sees them. Nothing is written. Ends with 3 when
+    there are errors; warnings alone end with 0.
 
     \b
       kitpack check samples/support-bot
-      kitpack check samples/support-bot --for kit,docker
+      kitpack check samples/support-bot --for kit,docker --against assistant:1.3.0
+      kitpack check samples/support-bot --format sarif > kitpack.sarif
       kitpack check assistant:1.4.0
     """
-    from kitpack.checks import check
+    from kitpack.checks import find_all
 
-    issues = check(
+    findings = find_all(
         what,
         readers=[name for names in readers for name in names],
+        previous=previous_prompts(against, local=local, settings=settings),
         kitfile=kitfile,
         follow_symlinks=follow_symlinks,
         local=local,
         settings=settings,
     )
-    errors = [issue for issue in issues if issue.severity == "error"]
-    if as_json:
-        print_json({"ok": not errors, "issues": [camel_case(issue) for issue in issues]})
-    else:
-        show_issues(issues)
-        if not issues:
-            say(f"{what}: no faults found", quiet=quiet)
-    if errors:
-        raise click.exceptions.Exit(3)
+    found = [one for one in findings if one.severity != "hint"]  # those are for whoever asks `prompt lint`
+    report(found, chosen(shape, as_json=as_json), nothing=f"{what}: no faults found", quiet=quiet)
 
 
 @click.command("pack")
 @click.argument("folder", metavar="[DIR]", default=".", type=FOLDER)
-@click.option("-t", "--tag", metavar="REF", type=NEW_REFERENCE, help="What to call it: NAME:TAG, or oci:DIR:TAG.")
+@click.option(
+    "-t",
+    "--tag",
+    metavar="REF",
+    type=REFERENCE,
+    help="What to call it: NAME:TAG, or oci:DIR:TAG; by default the name and version in the Kitfile.",
+)
+@click.option("--bump", type=click.Choice(BUMPS), help="Write the next free version into the Kitfile; REF has no tag.")
+@click.option("--calver", is_flag=True, help="The same, counted by days: 2026-03-15.3.")
+@click.option("--strict", is_flag=True, help="Refuse a second version without changelog, and one that breaks callers.")
 @kitfile_option
 @symlinks_option
+@against_option
+@lint_option
 @force_option
 @json_option
 @quiet_option
-@with_settings
+@with_registry
 def pack_command(
     folder: Path,
     *,
     tag: str | None,
+    bump: Bump | None,
+    calver: bool,
+    strict: bool,
     kitfile: Path | None,
     follow_symlinks: bool,
+    against: str | None,
+    lint: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -138,27 +170,92 @@ def pack_command(
 ) -> None:
     """Build the bundle of DIR into the local store and print its digest.
 
-    The same files give the same digest on every machine.
+    The same files give the same digest on every machine. Prompts in which `kitpack prompt lint` finds errors are
+    refused; what else it finds, but for hints, is printed. So is what a second version lacks: a changelog, or a new
+    first number when it breaks those who call a prompt.
 
     \b
       kitpack pack samples/support-bot -t assistant:1.4.0
+      kitpack pack samples/support-bot -t assistant --bump minor
+      kitpack pack . -t assistant:1.4.0 --against assistant:1.3.0
     """
-    with progress("packing", quiet=quiet or as_json) as meter:
+    findings: list[Finding] = []
+    previous = previous_prompts(against, settings=settings)
+    with ExitStack() as stack:
+        name = _named(folder, tag, bump, kitfile, stack, calver=calver, quiet=quiet or as_json, settings=settings)
+        _look_back(folder, name, kitfile, strict=strict, asked=bool(bump or calver), quiet=quiet, settings=settings)
+        stack.enter_context(minding_channels(name, force=force, quiet=quiet, settings=settings, local=True))
+        meter = stack.enter_context(progress("packing", quiet=quiet or as_json))
         packed = verbs.pack(
             folder,
-            tag or "",
+            name,
             kitfile=kitfile,
             force=force,
+            lint=lint,
+            previous=previous,
             follow_symlinks=follow_symlinks,
             settings=settings,
             on_event=meter,
+            on_finding=findings.append,
         )
     if as_json:
         found = {"digest": str(packed.digest), "mediaType": packed.media_type, "manifestSize": packed.size}
-        print_json({"reference": tag, **found})
+        print_json({"reference": name or None, **found, "findings": findings_json(findings)})
         return
-    say(f"packed {tag or folder}", quiet=quiet)
+    show_warnings(findings, quiet=quiet)
+    say(f"packed {name or folder}", quiet=quiet)
     click.echo(str(packed.digest))
+
+
+def _named(
+    folder: Path,
+    tag: str | None,
+    bump: Bump | None,
+    kitfile: Path | None,
+    stack: ExitStack,
+    *,
+    calver: bool,
+    quiet: bool,
+    settings: Settings,
+) -> str:
+    """What to call the bundle of a folder; empty when nobody says.
+
+    With ``--bump`` or ``--calver`` the Kitfile gets the version while the stack lasts, and keeps it when all is well.
+
+    Raises:
+        UsageError: When two versions are asked for.
+        InvalidReferenceError: When the name is not whole.
+    """
+    if bump and calver:
+        raise UsageError("--bump and --calver choose a version each", hint="leave out one of them")
+    if bump or calver:
+        chosen = numbering.choose_version(
+            folder, tag or "", bump=bump, calver=calver, kitfile=kitfile, settings=settings
+        )
+        stack.enter_context(numbering.written_version(chosen))
+        before = f", was {chosen.before}" if chosen.before else ""
+        say(f"{chosen.kitfile}: package.version is {chosen.version} now{before}", quiet=quiet)
+        return chosen.reference
+    if tag:
+        require_tag(tag)
+        return tag
+    return numbering.own_name(folder, kitfile)
+
+
+def _look_back(
+    folder: Path, name: str, kitfile: Path | None, *, strict: bool, asked: bool, quiet: bool, settings: Settings
+) -> None:
+    """Say, or with ``--strict`` refuse, what a version lacks beside the one before it.
+
+    The registry is asked for that one only where the command has to do with it anyway.
+    """
+    if not name:
+        return
+    faults = list(numbering.version_faults(folder, name, kitfile=kitfile, remote=strict or asked, settings=settings))
+    if strict:
+        numbering.refuse_version(faults)
+    for fault in faults:
+        say(f"warning: {fault}", quiet=quiet)
 
 
 def _write(path: Path, text: str, *, force: bool) -> None:

@@ -10,13 +10,19 @@ from typing import TypeVar
 
 import click
 
+from kitpack.cli.types import FOLDER_OR_REFERENCE
+from kitpack.errors import UsageError
 from kitpack.settings import Settings
 
 __all__ = [
+    "against_option",
     "force_option",
     "json_option",
     "kitfile_option",
+    "lint_option",
     "local_option",
+    "name_option",
+    "one_name",
     "quiet_option",
     "referrers_option",
     "symlinks_option",
@@ -25,6 +31,8 @@ __all__ = [
 ]
 
 R = TypeVar("R")
+
+name_option = click.option("--prompt", metavar="NAME", help="The same as NAME.")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines, errors too.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but the result.")
@@ -39,10 +47,30 @@ kitfile_option = click.option(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="The Kitfile, if it is not in DIR.",
 )
+lint_option = click.option(
+    "--no-lint", "lint", is_flag=True, flag_value=False, default=True, help="Pack prompts with errors, too."
+)
+against_option = click.option(
+    "--against",
+    metavar="REF|DIR",
+    type=FOLDER_OR_REFERENCE,
+    help="The version before: what was changed needs a changelog.",
+)
 referrers_option = click.option("--referrers", is_flag=True, help="Bring along what refers to it, such as signatures.")
 
 
 _PEM = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+def one_name(argument: str | None, option: str | None) -> str:
+    """The name of a prompt, from its argument or its flag; empty when neither is given.
+
+    Raises:
+        UsageError: When they differ.
+    """
+    if argument and option and argument != option:
+        raise UsageError(f"which prompt is meant, {argument} or {option}?", hint="name one")
+    return argument or option or ""
 
 
 def with_settings(command: Callable[..., R]) -> Callable[..., R]:

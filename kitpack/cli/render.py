@@ -11,12 +11,13 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
 
 from kitpack.artifact.paths import printable
-from kitpack.errors import Issue, KitfileError, KitpackError
+from kitpack.errors import Issue, KitfileError, KitpackError, PromptError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -59,7 +60,7 @@ def say(text: str, *, quiet: bool = False) -> None:
 
 def show_error(error: KitpackError, *, as_json: bool) -> None:
     """Show what was wrong, what was expected, and what to do next."""
-    issues = error.issues if isinstance(error, KitfileError) else ()
+    issues = error.issues if isinstance(error, KitfileError | PromptError) else ()
     if as_json:
         value = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
         print_json({"error": {**value, "issues": [camel_case(issue) for issue in issues]}})
@@ -102,7 +103,11 @@ def heading(text: str) -> None:
 
 
 def print_table(
-    rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), right: frozenset[int] = frozenset()
+    rows: Sequence[Sequence[str]],
+    *,
+    header: Sequence[str] = (),
+    right: frozenset[int] = frozenset(),
+    below: Mapping[int, Sequence[str]] = MappingProxyType({}),
 ) -> None:
     """Print columns that line up, the last one as long as it is.
 
@@ -112,6 +117,7 @@ def print_table(
         rows: The cells, made safe to print.
         header: A first row, in faint letters.
         right: The columns whose cells end in line.
+        below: Further lines under some rows, by the number of the row, set in and in faint letters.
     """
     cells = [[one_line(cell) for cell in row] for row in ([header, *rows] if header else rows)]
     if not cells:
@@ -126,6 +132,8 @@ def print_table(
         ]
         line = "  ".join(columns).rstrip()
         click.echo(click.style(line, dim=True) if header and not number else line)
+        for more in below.get(number - bool(header), ()):
+            click.secho(f"    {one_line(more)}", dim=True)
 
 
 def safe_text(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from kitpack import names
+from kitpack.cli.channels import minding_channels, refuse_removing
 from kitpack.cli.options import (
     force_option,
     json_option,
@@ -39,8 +40,9 @@ def tag_command(
       kitpack tag assistant:1.4.0 stable
       kitpack tag localhost:5000/team/assistant:1.4.0 stable
     """
-    tagged = names.tag(reference, new, force=force, local=local, settings=settings)
     name = names.name_beside(reference, new)
+    with minding_channels(name, force=force, local=local, quiet=quiet, settings=settings):
+        tagged = names.tag(reference, new, force=force, local=local, settings=settings)
     if as_json:
         print_json({"reference": name, "digest": str(tagged.digest)})
         return
@@ -50,11 +52,14 @@ def tag_command(
 
 @click.command("remove")
 @click.argument("references", metavar="REF...", nargs=-1, required=True, type=REFERENCE)
+@click.option("--force", is_flag=True, help="Remove channels and records of release logs, too.")
 @local_option
 @json_option
 @quiet_option
 @with_registry
-def remove_command(references: tuple[str, ...], *, local: bool, as_json: bool, quiet: bool, settings: Settings) -> None:
+def remove_command(
+    references: tuple[str, ...], *, force: bool, local: bool, as_json: bool, quiet: bool, settings: Settings
+) -> None:
     """Remove names, all of them or none.
 
     Their content stays until `kitpack gc` finds that nothing else names it. Many registries cannot remove a tag alone;
@@ -64,6 +69,7 @@ def remove_command(references: tuple[str, ...], *, local: bool, as_json: bool, q
       kitpack remove assistant:1.3.0 assistant:1.2.0
       kitpack remove --local localhost:5000/team/assistant:1.3.0
     """
+    refuse_removing(*references, force=force, local=local, quiet=quiet, settings=settings)
     names.remove(*references, local=local, settings=settings)
     if as_json:
         print_json({"removed": list(references)})

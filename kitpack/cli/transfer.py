@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import click
 
 from kitpack import verbs
+from kitpack.cli.channels import minding_channels
+from kitpack.cli.findings import show_warnings
 from kitpack.cli.options import (
     force_option,
     json_option,
     kitfile_option,
+    lint_option,
     local_option,
     quiet_option,
     referrers_option,
@@ -27,6 +31,9 @@ from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import looks_like_host
 from kitpack.settings import Settings
 
+if TYPE_CHECKING:
+    from kitpack.prompts.lint.findings import Finding
+
 __all__ = ["copy_command", "pull_command", "push_command", "unpack_command"]
 
 _TYPES = Words(("model", "prompts", "configs", "datasets", "code", "docs", "kitfile"))
@@ -38,6 +45,7 @@ _TYPES = Words(("model", "prompts", "configs", "datasets", "code", "docs", "kitf
 @kitfile_option
 @symlinks_option
 @referrers_option
+@lint_option
 @force_option
 @json_option
 @quiet_option
@@ -49,6 +57,7 @@ def push_command(
     kitfile: Path | None,
     follow_symlinks: bool,
     referrers: bool,
+    lint: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -63,18 +72,24 @@ def push_command(
       kitpack push assistant:1.4.0 localhost:5000/team/assistant:1.4.0
       kitpack push samples/support-bot localhost:5000/team/assistant:1.4.0
     """
-    with progress("pushing", quiet=quiet or as_json) as meter:
+    findings: list[Finding] = []
+    name = destination or what
+    minding = minding_channels(name, force=force, quiet=quiet, settings=settings, hosted=True)
+    with minding, progress("pushing", quiet=quiet or as_json) as meter:
         pushed = verbs.push(
             what,
             destination or "",
             kitfile=kitfile,
             referrers=referrers,
             force=force,
+            lint=lint,
             follow_symlinks=follow_symlinks,
             settings=settings,
             on_event=meter,
             on_read=meter.reading,
+            on_finding=findings.append,
         )
+    show_warnings(findings, quiet=quiet or as_json)
     _report("pushed", destination or what, pushed, meter.moved, as_json=as_json, quiet=quiet)
 
 
@@ -130,7 +145,8 @@ def copy_command(
         raise UsageError(
             f"{destination} is a registry, not a bundle in it", hint=f"name the bundle, too: {destination}/NAME:TAG"
         )
-    with progress("copying", quiet=quiet or as_json) as meter:
+    minding = minding_channels(destination, force=force, quiet=quiet, settings=settings)
+    with minding, progress("copying", quiet=quiet or as_json) as meter:
         copied = verbs.copy(
             source,
             destination,

@@ -21,8 +21,20 @@ from kitpack.settings import Settings
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["DURATION", "FOLDER", "FOLDER_OR_REFERENCE", "NEW_FOLDER", "NEW_REFERENCE", "REFERENCE", "Words"]
+__all__ = [
+    "CHANNEL",
+    "DURATION",
+    "FOLDER",
+    "FOLDER_OR_REFERENCE",
+    "NEW_FOLDER",
+    "NEW_REFERENCE",
+    "PROMPTS",
+    "REFERENCE",
+    "Words",
+    "require_tag",
+]
 
+_USUAL = ("production", "staging", "testing")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
 
@@ -41,15 +53,15 @@ class _ReferenceType(_Text):
 
     name = "reference"
 
-    def __init__(self, *, folders: bool = False, new: bool = False) -> None:
-        self._folders = folders
+    def __init__(self, *, folders: bool = False, files: bool = False, new: bool = False) -> None:
+        self._folders = "file" if files else "dir" if folders else ""
         self._new = new
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Refuse what is empty, and a new name that is not whole; the rest is read by whoever uses it."""
         _refuse_empty(value, param, ctx)
         if self._new:
-            _require_tag(value)
+            require_tag(value)
         return value
 
     def shell_complete(
@@ -61,14 +73,46 @@ class _ReferenceType(_Text):
         """The names that begin with what was typed."""
         from click.shell_completion import CompletionItem
 
-        from kitpack.content.store.layout import Layout
+        from kitpack.releases.record import channel_of
 
-        try:
-            names = sorted(Layout(Settings.from_env().home).tags())
-        except (KitpackError, OSError):  # a shell that waits for completions has no use for errors
-            names = []
-        found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
-        return [*found, CompletionItem(incomplete, type="dir")] if self._folders else found
+        names = [name for name in _local_names() if name.startswith(incomplete) and not channel_of(name)]
+        found = [CompletionItem(name) for name in names]
+        return [*found, CompletionItem(incomplete, type=self._folders)] if self._folders else found
+
+
+class _ChannelType(_Text):
+    """The name of a channel; the shell completes those that are usual, and those in the local store."""
+
+    name = "channel"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what is empty; the rest is read by whoever uses it."""
+        _refuse_empty(value, param, ctx)
+        return value
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The channels that begin with what was typed."""
+        from click.shell_completion import CompletionItem
+
+        from kitpack.releases.record import ARCHIVE, channel_of
+
+        found = {channel_of(name).rpartition(":")[2] for name in _local_names()} - {"", ARCHIVE}
+        return [CompletionItem(name) for name in sorted({*found, *_USUAL}) if name.startswith(incomplete)]
+
+
+def _local_names() -> list[str]:
+    """The names in the local store; a shell that waits for completions has no use for errors."""
+    from kitpack.content.store.layout import Layout
+
+    try:
+        return sorted(Layout(Settings.from_env().home).tags())
+    except (KitpackError, OSError):
+        return []
 
 
 class Words(_List):
@@ -129,9 +173,11 @@ class _FolderType(_Path):
         return super().convert(value, param, ctx)
 
 
+CHANNEL = _ChannelType()
 REFERENCE = _ReferenceType()
 NEW_REFERENCE = _ReferenceType(new=True)
 FOLDER_OR_REFERENCE = _ReferenceType(folders=True)
+PROMPTS = _ReferenceType(files=True)
 FOLDER = _FolderType(path_type=Path, exists=True, file_okay=False)
 NEW_FOLDER = _FolderType(path_type=Path)
 DURATION = _Duration()
@@ -143,7 +189,7 @@ def _refuse_empty(value: str, param: click.Parameter | None, ctx: click.Context 
         raise UsageError(f"{name} is empty", hint="is the variable set that it comes from?")
 
 
-def _require_tag(value: str) -> None:
+def require_tag(value: str) -> None:
     """Make sure that a new name is whole; one that does not exist yet cannot be looked up.
 
     Raises:

@@ -119,7 +119,15 @@ def rollback(
     return write(state, bundle, author, "rollback", undo=_further_back(state.undo, bundle.digest), gates=passed)
 
 
-def route(home: Home, channel: str, author: Author, routes: Sequence[Route]) -> Released:
+def route(
+    home: Home,
+    channel: str,
+    author: Author,
+    routes: Sequence[Route],
+    *,
+    newcomer: Manifest | None = None,
+    gates: Sequence[Check] = (),
+) -> Released:
     """Give a part of the traffic to other releases; the channel's tag stays where it is.
 
     Args:
@@ -127,9 +135,12 @@ def route(home: Home, channel: str, author: Author, routes: Sequence[Route]) -> 
         channel: The channel.
         author: Who does it, and why.
         routes: Who gets what; none ends all of them.
+        newcomer: The release that gets more than before, if any.
+        gates: What has to let it through.
 
     Raises:
         ReleaseError: When nothing is live, or there is more than a hundred percent.
+        GateError: When a gate does not let it through; nothing has changed then.
     """
     state = _begin(home, channel, author)
     if state.live is None:
@@ -139,7 +150,8 @@ def route(home: Home, channel: str, author: Author, routes: Sequence[Route]) -> 
     bundle = home.read_digest(state.live)
     if state.head and state.head.routes == tuple(routes):
         return _again(state, bundle)
-    return write(state, bundle, author, "route", undo=state.undo, routes=tuple(routes))
+    passed = _pass(state, newcomer, gates, author) if newcomer else ()
+    return write(state, bundle, author, "route", undo=state.undo, routes=tuple(routes), gates=passed)
 
 
 def withdraw(home: Home, channel: str, author: Author, reference: str | Digest) -> Released:

@@ -58,14 +58,15 @@ def next_calver(day: date, taken: Iterable[str]) -> str:
     return f"{day.isoformat()}.{max(numbers, default=0) + 1}"
 
 
-def highest_version(names: Iterable[str], *, without: str = "") -> str:
+def highest_version(names: Iterable[str], *, below: str = "") -> str:
     """The highest version among names, whichever way it is counted; empty when there is none.
 
     Args:
         names: The names; those that are no versions do not matter.
-        without: A version that does not count.
+        below: A version that they must be lower than.
     """
-    found = [(_order(one), one) for one in names if one != without and _order(one)]
+    limit = _order(below)
+    found = [(order, one) for one in names if (order := _order(one)) and (not limit or order < limit) and one != below]
     return max(found, default=((), ""))[1]
 
 

@@ -92,7 +92,7 @@ def read_versions(home: Home, *, jobs: int = 4) -> Versions:
     return Versions(versions=versions, logs=logs)
 
 
-def archive(home: Home, reference: str, author: Author) -> Released:
+def archive(home: Home, reference: str | Digest, author: Author) -> Released:
     """Forbid that a release goes live again.
 
     Raises:
@@ -100,7 +100,7 @@ def archive(home: Home, reference: str, author: Author) -> Released:
         ReleaseError: When it is live somewhere, or gets traffic.
     """
     state = begin_archive(home, author)
-    bundle = home.read(reference)
+    bundle = home.read_digest(reference) if isinstance(reference, Digest) else home.read(reference)
     for channel in channels_in(state.tags):
         log = read_log(home, channel, sorted(state.tags))
         routes = log.head.routes if log.head else ()
@@ -114,14 +114,14 @@ def archive(home: Home, reference: str, author: Author) -> Released:
     return write(state, bundle, author, "archive", undo=())
 
 
-def restore(home: Home, reference: str, author: Author) -> Released:
+def restore(home: Home, reference: str | Digest, author: Author) -> Released:
     """Let an archived release go live again.
 
     Raises:
         ReleaseError: When it is not archived.
     """
     state = begin_archive(home, author)
-    bundle = home.read(reference)
+    bundle = home.read_digest(reference) if isinstance(reference, Digest) else home.read(reference)
     if bundle.digest not in archived_digests(home, state.tags):
         raise ReleaseError(f"{reference} is not archived", hint=f"kitpack status {home.label}")
     return write(state, bundle, author, "restore", undo=())

@@ -29,7 +29,9 @@ model:
   path: model/bot.gguf
 prompts:
   - path: prompts/triage.md
+    format: jinja
   - path: prompts/reply.md
+    format: jinja
 configs:
   - path: app.yaml
 """

@@ -39,12 +39,12 @@ def answers(kitpack: Terminal, line: str) -> list[str]:
     ("line", "expected"),
     [
         ("kitpack ins", ["plain,inspect"]),
-        ("kitpack inspect ass", ["plain,assistant:1.3.0", "plain,assistant:1.4.0"]),
-        ("kitpack inspect assistant:1.4", ["plain,assistant:1.4.0"]),
-        ("kitpack inspect loc", ["plain,localhost:5000/team/bot:1"]),
-        ("kitpack inspect zzz", []),
+        ("kitpack inspect ass", ["plain,assistant:1.3.0", "plain,assistant:1.4.0", "dir,ass"]),
+        ("kitpack inspect assistant:1.4", ["plain,assistant:1.4.0", "dir,assistant:1.4"]),
+        ("kitpack tag loc", ["plain,localhost:5000/team/bot:1"]),
+        ("kitpack tag zzz", []),
         ("kitpack inspect --jso", ["plain,--json"]),
-        ("kitpack diff assistant:1.3.0 assistant:1.4", ["plain,assistant:1.4.0"]),
+        ("kitpack diff assistant:1.3.0 assistant:1.4", ["plain,assistant:1.4.0", "dir,assistant:1.4"]),
         ("kitpack copy assistant:1.3.0 assistant:1.4", ["plain,assistant:1.4.0"]),
         ("kitpack copy --lo", ["plain,--local"]),
         ("kitpack remove assistant:1.3.0 assistant:1.4", ["plain,assistant:1.4.0"]),
@@ -70,13 +70,13 @@ def test_all_commands(kitpack: Terminal) -> None:
 
 def test_a_store_that_is_not_there(kitpack: Terminal, tmp_path: Path) -> None:
     kitpack.environment["KITPACK_HOME"] = str(tmp_path / "none")
-    assert answers(kitpack, "kitpack inspect ") == []
+    assert answers(kitpack, "kitpack tag ") == []
     assert not (tmp_path / "none").exists()
 
 
 def test_a_broken_store(kitpack: Terminal) -> None:
     (kitpack.home / "index.json").write_text("{")
-    assert answers(kitpack, "kitpack inspect ") == []
+    assert answers(kitpack, "kitpack tag ") == []
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ USAGE = {
     "a flag without its value": (["unpack", "bot:1", "--only"], "kitpack unpack --help"),
     "a command of docker": (["rmi", "bot:1"], "did you mean `kitpack remove`?"),
     "a command of others": (["images"], "did you mean `kitpack list`?"),
-    "a command there is not": (["rollback", "bot:1"], "kitpack unpack REF -o DIR"),
+    "a command there is not": (["deliver", "bot:1"], "kitpack --help"),
     "a reference in the place of a folder": (["pack", "bot:2"], "kitpack pack DIR -t bot:2"),
     "a new name without a tag": (["pack", "{folder}/bot", "-t", "new"], "add a tag: new:TAG\n"),
     "a new name in a layout without a tag": (["copy", "bot:1", "oci:usb"], "add a tag: oci:usb:TAG\n"),
@@ -65,8 +65,8 @@ USAGE = {
     "a registry to copy to": (["copy", "bot:1", "localhost:5000"], "localhost:5000/NAME:TAG"),
     "a registry to list": (["list", "localhost:5000"], "kitpack list localhost:5000/NAME"),
     "a registry to collect": (["gc", "localhost:5000/bot"], "oci:DIR"),
-    "a folder to inspect": (["inspect", "{folder}/bot"], "kitpack check {folder}/bot"),
-    "this folder to inspect": (["inspect", "."], "kitpack check ."),
+    "a folder to unpack": (["unpack", "{folder}/bot", "-o", "{folder}/x"], "kitpack check {folder}/bot"),
+    "this folder to tag": (["tag", ".", "stable"], "kitpack check ."),
     "no folder to check": (["check", "/nonexist"], "error: there is no folder /nonexist\nhint:"),
     "an address of a layout": (["inspect", "oci://usb:1"], "write oci:usb:1"),
     "an odd time": (["gc", "--grace", "soon"], "kitpack gc --help"),
@@ -87,7 +87,7 @@ def test_2_a_folder_that_is_called_like_a_bundle(
     kitpack: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    ended = kitpack("inspect", "bot", code=2)
+    ended = kitpack("unpack", "bot", "-o", tmp_path / "x", code=2)
     assert "error: 'bot' is a path, not a reference" in ended.err
     assert "kitpack check bot" in ended.err
 

@@ -39,9 +39,9 @@ def test_unpacking(kitpack: Terminal, tmp_path: Path, state: str) -> None:
     kitpack("verify")
 
 
-def test_pulling(kitpack: Terminal, tmp_path: Path, docker_registry: str) -> None:
+def test_pulling(kitpack: Terminal, tmp_path: Path, embedded_registry: str) -> None:
     source = write_version(tmp_path / "source", small(OLD))
-    reference = f"{docker_registry}/killed/pull:1"
+    reference = f"{embedded_registry}/killed/pull:1"
     digest = kitpack("push", source, reference, "-q").out.strip()
     lines = killing.run("pull", tmp_path / "stores", reference, digest, environment=kitpack.environment)
     _all_well(lines, at_least=25)
@@ -75,10 +75,10 @@ def _killed_at(process: subprocess.Popen[str], folder: Path, size: int) -> bool:
     return process.returncode < 0
 
 
-def test_real_processes_in_the_middle_of_large_files(kitpack: Terminal, tmp_path: Path, docker_registry: str) -> None:
+def test_real_processes_in_the_middle_of_large_files(kitpack: Terminal, tmp_path: Path, embedded_registry: str) -> None:
     chance = random.Random(20260515)
     source = write_files(tmp_path / "source", {"w.gguf": noise(SIZE)}, "model: {path: w.gguf}\n")
-    reference = f"{docker_registry}/killed/large:1"
+    reference = f"{embedded_registry}/killed/large:1"
     digest = kitpack("push", source, reference, "-q").out.strip()
     target = tmp_path / "target"
     commands: list[tuple[Path, tuple[object, ...]]] = [

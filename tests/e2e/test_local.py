@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,16 @@ def test_pack_prints_the_digest_and_nothing_else(kitpack: Terminal, bot: Path) -
     assert ended.err == "packed bot:1\n"
 
 
-def test_pack_without_a_tag_can_be_used_by_digest(kitpack: Terminal, bot: Path) -> None:
+def test_pack_without_a_tag_calls_it_what_the_kitfile_does(kitpack: Terminal, bot: Path) -> None:
+    ended = kitpack("pack", bot)
+    assert ended.err == "packed bot:1.4.0\n"
+    assert kitpack("list", "-q").out == "bot:1.4.0\n"
+    assert kitpack("inspect", "-q", "bot:1.4.0").out == ended.out
+
+
+def test_pack_without_any_name_can_be_used_by_digest(kitpack: Terminal, bot: Path) -> None:
+    kitfile = (bot / "Kitfile").read_text().replace("{name: bot, version: 1.4.0}", "{name: Bot 2, version: 1.4.0}")
+    (bot / "Kitfile").write_text(kitfile)
     digest = kitpack("pack", bot).out.strip()
     assert kitpack("list").out == ""
     assert kitpack("inspect", "-q", f"any@{digest}").out.strip() == digest
@@ -66,7 +76,9 @@ def test_inspect_shows_kitfile_layers_and_whole_prompts(kitpack: Terminal, packe
     assert packed in shown
     assert "  package: {name: bot, version: 1.4.0}\n" in shown
     assert "  Sort this ticket.\n  Ticket: {{ ticket }}\n" in shown
-    assert "Prompt prompts/reply.md\n  Answer {{ name }}.\n" in shown
+    assert re.search(
+        r"Prompt reply \(prompts/reply.md\)\n  format +jinja\n(  .*\n)+\n  Answer {{ name }}.\n", shown
+    )
     rows = [line.split() for line in shown.partition("\nLayers\n")[2].partition("\n\n")[0].splitlines()]
     assert [row[:2] for row in rows] == [
         ["ROLE", "PATH"],
@@ -80,7 +92,7 @@ def test_inspect_shows_kitfile_layers_and_whole_prompts(kitpack: Terminal, packe
 
 def test_a_prompt_cannot_take_over_the_terminal(kitpack: Terminal, bot: Path) -> None:
     (bot / "prompts/triage.md").write_text("\x1b[2Jgone\u202e\n")
-    kitpack("pack", bot, "-t", "bot:1")
+    kitpack("pack", bot, "-t", "bot:1", "--no-lint")
     shown = kitpack("inspect", "bot:1").out
     assert r"  \x1b[2Jgone\u202e" in shown
     assert kitpack("inspect", "bot:1", "--json").json["prompts"][0]["text"] == "\x1b[2Jgone\u202e\n"
@@ -91,7 +103,7 @@ def test_diff_shows_lines_sizes_and_what_stayed(kitpack: Terminal, bot: Path, pa
     other = kitpack("pack", bot, "-t", "bot:2").out.strip()
     shown = kitpack("diff", "bot:1", "bot:2").out
     assert f"Before  bot:1  {packed}\nAfter   bot:2  {other}\n" in shown
-    assert "Prompt prompts/triage.md: changed\n" in shown
+    assert "Prompt triage: changed (prompts/triage.md)\n" in shown
     assert "  + Obey nobody.\n" in shown
     assert "changed  prompt  prompts/triage.md  39 B → 52 B\n" in shown
     assert shown.endswith("weights are the same\n")
@@ -172,7 +184,7 @@ def test_gc_deletes_what_nothing_names(kitpack: Terminal, bot: Path, packed: str
     kitpack("remove", "bot:1", "bot:2")
     assert "would delete 3 blobs" in kitpack("gc", "--grace", 0, "--dry-run").err
     spared = "3 blobs that nothing names were spared, newer than 10 minutes (`--grace 0` takes them too)\n"
-    assert kitpack("gc").err.endswith(f"kept 10 blobs (13.6 kB)\n{spared}")  # all of it is new
+    assert kitpack("gc").err.endswith(f"kept 10 blobs (13.7 kB)\n{spared}")  # all of it is new
     assert "newer than 2 hours" in kitpack("gc", "--grace", "2h").err
     assert "deleted 3 blobs" in kitpack("gc", "--grace", 0).err
     kitpack("verify", "kept:1")

@@ -37,11 +37,16 @@ STORY = {
 
 OWN_QUIET = {"inspect", "inspect in a registry", "diff", "list", "list in a registry"}
 
+DIFF = {
+    *("before", "after", "same", "breaks", "maxGrowth", "grown", "kitfile", "prompts", "configs", "datasets", "texts"),
+    *("files", "shared", "weightsChanged", "faults"),
+}
+
 KEYS = {
     "init": {"kitfile", "text"},
     "check": {"ok", "issues"},
     "check for tools": {"ok", "issues"},
-    "pack": {"reference", "digest", "mediaType", "manifestSize"},
+    "pack": {"reference", "digest", "mediaType", "manifestSize", "findings"},
     "push": {"reference", "digest", "mediaType", "manifestSize", "moved"},
     "push a folder": {"reference", "digest", "mediaType", "manifestSize", "moved"},
     "pull": {"reference", "digest", "mediaType", "manifestSize", "moved", "previous"},
@@ -49,13 +54,13 @@ KEYS = {
     "unpack": {"reference", "folder", "written", "kept", "removed"},
     "inspect": {
         *("reference", "digest", "mediaType", "artifactType", "size", "annotations"),
-        *("config", "kitfile", "layers", "prompts"),
+        *("config", "kitfile", "layers", "prompts", "faults"),
     },
-    "diff": {"before", "after", "same", "kitfile", "prompts", "files", "shared", "weightsChanged"},
-    "diff of the same": {"before", "after", "same", "kitfile", "prompts", "files", "shared", "weightsChanged"},
+    "diff": DIFF,
+    "diff of the same": DIFF,
     "tag": {"reference", "digest"},
     "remove": {"removed"},
-    "gc": {"dryRun", "blobs", "bytes", "leftovers", "referrers", "kept", "keptBytes", "spared"},
+    "gc": {"dryRun", "blobs", "bytes", "leftovers", "referrers", "kept", "keptBytes", "spared", "loaded"},
     "verify": {"ok", "faults"},
     "verify a bundle": {"ok", "faults"},
     "logout": {"registry", "removed"},
@@ -65,7 +70,7 @@ KEYS = {
 
 @pytest.fixture
 def words(
-    kitpack: Terminal, bot: Path, tmp_path: Path, docker_registry: str, request: pytest.FixtureRequest
+    kitpack: Terminal, bot: Path, tmp_path: Path, embedded_registry: str, request: pytest.FixtureRequest
 ) -> list[str]:
     """The words of a chapter of the story, in surroundings where they succeed."""
     space = f"machines-{Digest.of_bytes(str(tmp_path).encode()).hex[:12]}"
@@ -75,8 +80,8 @@ def words(
     kitpack("pack", bot, "-t", "bot:2")
     (bot / "app.yaml").write_text("temperature: 0.2\n")
     kitpack("pack", bot, "-t", "bot:1")
-    kitpack("push", "bot:1", f"{docker_registry}/{space}/bot:1")
-    places = {"bot": bot, "folder": tmp_path, "registry": docker_registry, "space": space}
+    kitpack("push", "bot:1", f"{embedded_registry}/{space}/bot:1")
+    places = {"bot": bot, "folder": tmp_path, "registry": embedded_registry, "space": space}
     return [word.format(**places) for word in STORY[request.param]]
 
 
@@ -129,7 +134,8 @@ def test_diff_as_json(kitpack: Terminal, bot: Path) -> None:
     assert (found["same"], found["weightsChanged"]) == (False, False)
     (prompt,) = found["prompts"]
     assert (prompt["path"], prompt["kind"]) == ("prompts/reply.md", "changed")
-    assert {"kind": "removed", "text": "Answer {{ name }}."} in prompt["lines"]
+    assert {"kind": "added", "text": "Answer {{ name }} briefly.", "spans": [[18, 25]]} in prompt["lines"]
+    assert prompt["messages"][0]["lines"] == prompt["lines"]
     (file,) = found["files"]
     assert (file["sizeBefore"], file["sizeAfter"]) == (19, 27)
 

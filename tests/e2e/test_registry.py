@@ -11,14 +11,14 @@ from tests.support.bundles import noise
 from tests.support.cli import Terminal
 from tests.support.everything import tree_of
 from tests.support.proxy import CountingProxy, counting_proxy
-from tests.support.registries import running_registry
+from tests.support.registries import KINDS, running_registry
 
 WEIGHTS = 6_000_000
 KILOBYTES = 30_000
 """What a handful of requests and answers weigh, with their headers, a manifest, a Kitfile and two prompts."""
 
 
-@pytest.fixture(params=["docker-registry", "olareg"], scope="module")
+@pytest.fixture(params=KINDS, scope="module")
 def registry(request: pytest.FixtureRequest) -> Iterator[str]:
     """A registry for the tests of this module."""
     with running_registry(request.param) as address:

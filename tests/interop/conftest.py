@@ -9,13 +9,13 @@ import pytest
 import kitpack
 from tests.support.everything import write_tree
 from tests.support.peers import Peers
+from tests.support.registries import KINDS, registry_of_kind
 
 
-@pytest.fixture(scope="module", params=["docker-registry", "olareg"])
+@pytest.fixture(scope="module", params=KINDS)
 def registry(request: pytest.FixtureRequest) -> str:
     """A real registry's address."""
-    address: str = request.getfixturevalue(f"{request.param.removesuffix('-registry')}_registry")
-    return address
+    return registry_of_kind(request, request.param)
 
 
 @pytest.fixture

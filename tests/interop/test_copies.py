@@ -9,6 +9,7 @@ import pytest
 import kitpack
 from tests.support.everything import FILES, KITFILE, expected, tree_of
 from tests.support.peers import Peers
+from tests.support.registries import KINDS, registry_of_kind
 
 EVERYTHING = expected({**FILES, "Kitfile": KITFILE.encode()})
 
@@ -43,15 +44,13 @@ def test_skopeo_from_our_layout_to_registry(
     _assert_same(peers, sent, ours, tmp_path / "out")
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_skopeo_between_registries(
-    peers: Peers, ours: str, docker_registry: str, olareg_registry: str, tmp_path: Path
+    peers: Peers, ours: str, kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    for number, registry in enumerate((docker_registry, olareg_registry)):
-        sent = f"{registry}/ours/moved-by-skopeo:1.0"
-        peers.skopeo(
-            "copy", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{ours}", f"docker://{sent}"
-        )
-        _assert_same(peers, sent, ours, tmp_path / f"out-{number}")
+    sent = f"{registry_of_kind(request, kind)}/ours/moved-by-skopeo:1.0"
+    peers.skopeo("copy", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{ours}", f"docker://{sent}")
+    _assert_same(peers, sent, ours, tmp_path / "out")
 
 
 def test_skopeo_looks(peers: Peers, ours: str, layout: str) -> None:

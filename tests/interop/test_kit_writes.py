@@ -63,8 +63,8 @@ class Packed:
 
 
 @pytest.fixture(scope="module", params=MODES, ids=lambda mode: mode or "no options")
-def packed(request: pytest.FixtureRequest, docker_registry: str, tmp_path_factory: pytest.TempPathFactory) -> Packed:
-    return _pack(request.param, docker_registry, tmp_path_factory.mktemp("packed"))
+def packed(request: pytest.FixtureRequest, embedded_registry: str, tmp_path_factory: pytest.TempPathFactory) -> Packed:
+    return _pack(request.param, embedded_registry, tmp_path_factory.mktemp("packed"))
 
 
 def _pack(mode: str, registry: str, folder: Path) -> Packed:
@@ -143,20 +143,20 @@ def test_single_files_can_be_read(peers: Peers, packed: Packed) -> None:
         assert bundle.read(path) == FILES[path]
 
 
-def test_diff_of_two_modes_finds_no_other_prompts(peers: Peers, docker_registry: str, tmp_path: Path) -> None:
+def test_diff_of_two_modes_finds_no_other_prompts(peers: Peers, embedded_registry: str, tmp_path: Path) -> None:
     tar, zstd = (
-        _pack(mode, docker_registry, tmp_path / mode).reference for mode in ("--use-model-pack", "--compression zstd")
+        _pack(mode, embedded_registry, tmp_path / mode).reference for mode in ("--use-model-pack", "--compression zstd")
     )
     found = kitpack.diff(tar, zstd, settings=peers.settings)
     assert found.files
     assert found.prompts == ()
 
 
-def test_diff_of_two_versions(peers: Peers, docker_registry: str, tmp_path: Path) -> None:
+def test_diff_of_two_versions(peers: Peers, embedded_registry: str, tmp_path: Path) -> None:
     references = []
     for number, prompt in enumerate((b"Be kind.\nBye.\n", b"Be brief.\nBye.\n")):
         tree = write_tree(tmp_path / str(number), {**FILES, "prompts/system.md": prompt}, KITOPS_KITFILE)
-        references.append(f"{docker_registry}/kit/versions:{number}")
+        references.append(f"{embedded_registry}/kit/versions:{number}")
         peers.kit("pack", tree, "-t", references[-1])
         peers.kit("push", "--plain-http", references[-1])
     found = kitpack.diff(*references, settings=peers.settings)
@@ -170,10 +170,10 @@ def test_diff_of_two_versions(peers: Peers, docker_registry: str, tmp_path: Path
     assert not found.weights_changed
 
 
-def test_an_archive_of_both_is_one_blob(peers: Peers, tree: Path, docker_registry: str, tmp_path: Path) -> None:
+def test_an_archive_of_both_is_one_blob(peers: Peers, tree: Path, embedded_registry: str, tmp_path: Path) -> None:
     """The folder of many small files has the same bytes, whoever packs it, so a registry keeps it once."""
     kitpack.pack(tree, "ours:1", settings=peers.settings)
-    theirs = _pack("--use-model-pack", docker_registry, tmp_path).reference
+    theirs = _pack("--use-model-pack", embedded_registry, tmp_path).reference
     digests = [
         {layer.path: layer.descriptor.digest for layer in kitpack.inspect(one, settings=peers.settings).layers}
         for one in ("ours:1", theirs)
@@ -195,12 +195,12 @@ def test_the_one_mode_that_kit_lacks(peers: Peers, tmp_path: Path) -> None:
     assert "not supported for ModelPack" in peers.refuses("kit", "pack", tree, "-t", "x:1", *options)
 
 
-def test_an_mcp_server_is_code(peers: Peers, docker_registry: str, tmp_path: Path) -> None:
+def test_an_mcp_server_is_code(peers: Peers, embedded_registry: str, tmp_path: Path) -> None:
     kitfile = "manifestVersion: 1.0.0\npackage: {name: mcp}\nmcpServers:\n  - name: tool\n    path: tool.mcpb\n"
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as bundle:
         bundle.writestr("manifest.json", json.dumps(MCP_MANIFEST))
-    reference, files = f"{docker_registry}/kit/mcp:1", {"tool.mcpb": archive.getvalue()}
+    reference, files = f"{embedded_registry}/kit/mcp:1", {"tool.mcpb": archive.getvalue()}
     peers.kit("pack", write_tree(tmp_path / "tree", files, kitfile), "-t", reference)
     peers.kit("push", "--plain-http", reference)
     (layer,) = kitpack.inspect(reference, settings=peers.settings).layers
@@ -209,11 +209,11 @@ def test_an_mcp_server_is_code(peers: Peers, docker_registry: str, tmp_path: Pat
     assert tree_of(tmp_path / "out") == expected(files)
 
 
-def test_everything_below_the_kitfile(peers: Peers, docker_registry: str, tmp_path: Path) -> None:
+def test_everything_below_the_kitfile(peers: Peers, embedded_registry: str, tmp_path: Path) -> None:
     """``path: .``, where the archive's names start at the root."""
     kitfile = "manifestVersion: 1.0.0\npackage: {name: all}\ncode:\n  - path: .\nprompts:\n  - path: p/one.md\n"
     files = {"p/one.md": b"one\n", "p/two.md": b"two\n", "top.txt": b"top\n"}
-    reference = f"{docker_registry}/kit/root:1"
+    reference = f"{embedded_registry}/kit/root:1"
     peers.kit("pack", write_tree(tmp_path / "tree", files, kitfile), "-t", reference)
     peers.kit("push", "--plain-http", reference)
     kitpack.unpack(reference, tmp_path / "out", settings=peers.settings)

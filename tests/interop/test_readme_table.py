@@ -82,8 +82,8 @@ class Bot:
 
 
 @pytest.fixture
-def bot(tmp_path: Path, docker_registry: str) -> Bot:
-    return Bot(tmp_path, docker_registry)
+def bot(tmp_path: Path, embedded_registry: str) -> Bot:
+    return Bot(tmp_path, embedded_registry)
 
 
 @pytest.fixture
@@ -93,14 +93,15 @@ def damaging(tmp_path: Path) -> Iterator[tuple[Bot, Callable[[], None]]]:
     data.mkdir()
 
     def damage() -> None:
-        blobs = [path for path in data.rglob("data") if path.is_file() and WEIGHTS[:64] in path.read_bytes()]
+        blobs = [path for path in data.rglob("*") if path.is_file() and WEIGHTS[:64] in path.read_bytes()]
         assert blobs
         for blob in blobs:
+            blob.chmod(0o644)
             raw = bytearray(blob.read_bytes())
             raw[len(raw) // 2] ^= 0xFF
             blob.write_bytes(raw)
 
-    with running_registry("docker-registry", data) as address:
+    with running_registry("kitpack", data) as address:
         yield Bot(tmp_path, address), damage
 
 
