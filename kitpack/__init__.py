@@ -22,12 +22,23 @@ if TYPE_CHECKING:
     from kitpack.artifact.bundle import Bundle as Bundle
     from kitpack.checks import check as check
     from kitpack.checks import verify as verify
+    from kitpack.content.events import Event as Event
     from kitpack.errors import KitpackError as KitpackError
     from kitpack.names import list_bundles as list_bundles
     from kitpack.names import remove as remove
     from kitpack.names import tag as tag
     from kitpack.oci.descriptor import Descriptor as Descriptor
     from kitpack.releases.split import split as split
+    from kitpack.releasing import adopt as adopt
+    from kitpack.releasing import archive as archive
+    from kitpack.releasing import history as history
+    from kitpack.releasing import promote as promote
+    from kitpack.releasing import record_at as record_at
+    from kitpack.releasing import restore as restore
+    from kitpack.releasing import rollback as rollback
+    from kitpack.releasing import rollout as rollout
+    from kitpack.releasing import status as status
+    from kitpack.releasing import withdraw as withdraw
     from kitpack.runtime.follow import Change as Change
     from kitpack.runtime.follow import Followed as Followed
     from kitpack.runtime.follow import follow as follow
@@ -47,6 +58,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Bundle": "kitpack.artifact.bundle",
     "Descriptor": "kitpack.oci.descriptor",
+    "Event": "kitpack.content.events",
     "IdentityFilter": "kitpack.runtime.logs",
     "KitpackError": "kitpack.errors",
     "LoadedBundle": "kitpack.runtime.loaded",
@@ -58,6 +70,8 @@ _HOMES = {
     **dict.fromkeys(("diff", "inspect"), "kitpack.views"),
     **dict.fromkeys(("Change", "Followed", "follow"), "kitpack.runtime.follow"),
     **dict.fromkeys(("load", "loaded"), "kitpack.runtime.load"),
+    **dict.fromkeys(("adopt", "archive", "history", "promote", "record_at"), "kitpack.releasing"),
+    **dict.fromkeys(("restore", "rollback", "rollout", "status", "withdraw"), "kitpack.releasing"),
     **dict.fromkeys(("list_bundles", "remove", "tag"), "kitpack.names"),
 }
 
@@ -65,28 +79,39 @@ __all__ = [
     "Bundle",
     "Change",
     "Descriptor",
+    "Event",
     "Followed",
     "IdentityFilter",
     "KitpackError",
     "LoadedBundle",
     "Settings",
     "__version__",
+    "adopt",
+    "archive",
     "check",
     "copy",
     "diff",
     "follow",
+    "history",
     "inspect",
     "list_bundles",
     "load",
     "loaded",
     "pack",
+    "promote",
     "pull",
     "push",
+    "record_at",
     "remove",
+    "restore",
+    "rollback",
+    "rollout",
     "split",
+    "status",
     "tag",
     "unpack",
     "verify",
+    "withdraw",
 ]
 
 

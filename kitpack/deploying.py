@@ -27,6 +27,7 @@ from kitpack.artifact.inherit import load_record
 from kitpack.artifact.select import Selection
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.nearest import Nearest
+from kitpack.content.registry.impatient import impatient
 from kitpack.content.store.layout import Layout
 from kitpack.content.target import Source
 from kitpack.errors import KitpackError, NotFoundError, ReleaseError, UsageError, VerifyError
@@ -209,7 +210,8 @@ def watch(  # noqa: PLR0913 - what deploy takes, and whom to tell
     home, channel = find_home(reference, settings, local=local)
     releases, chosen = ReleaseFolder(Path(folder)), Selection.parse(only)
     work = _Work(releases, reference, chosen, keep, notify, settings, on_event)
-    watching, seen, failures, trouble = Watch(home, channel, routes=False), "", 0, ""
+    hurried = replace(home, target=impatient(home.target, settings, wait))
+    watching, seen, failures, trouble = Watch(hurried, channel, routes=False), "", 0, ""
     while not wait(pause(interval, failures) if seen or failures else 0):
         try:
             found = watching.look().tagged

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kitpack.content.store.layout import Layout
-from kitpack.content.target import ListsTags, Source, Target
+from kitpack.content.target import ListsTags, ReadsNamed, Source, Target
 from kitpack.errors import (
     IntegrityError,
     InvalidReferenceError,
@@ -79,7 +79,7 @@ class Place:
         if self.moment:
             return self._resolve_moment()
         try:
-            found = self.target.resolve(self.name)
+            found = _found(self.target, self.name)
             tagged = self.target.resolve(self.tag) if self.tag not in ("", self.name) else found
         except NotFoundError as error:
             raise self._absent(error) from None
@@ -294,6 +294,11 @@ def _parsed(text: str) -> Reference:
         if os.path.isdir(text):  # noqa: PTH112 - Path.is_dir() fails for names that no folder can have
             raise path_error(text) from None
         raise
+
+
+def _found(source: Source, name: str) -> Descriptor:
+    """What a name stands for. Where that is one step, the manifest is read at once: it is what is wanted next."""
+    return source.fetch_named(name).descriptor if isinstance(source, ReadsNamed) else source.resolve(name)
 
 
 def _is_there(source: Source, name: str) -> bool:

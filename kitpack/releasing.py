@@ -33,6 +33,7 @@ from kitpack.releases.change import rollback as roll_back
 from kitpack.releases.change import route as route_traffic
 from kitpack.releases.change import withdraw as withdraw_release
 from kitpack.releases.gates import BUILT_IN, Policy, build_gates
+from kitpack.releases.goal import goal_of
 from kitpack.releases.home import Home
 from kitpack.releases.log import Log, Pin, read_head, read_log
 from kitpack.releases.moment import parse_moment
@@ -136,7 +137,7 @@ def rollback(  # noqa: PLR0913 - a release has many facts
     home, name = find_home(channel, settings, local=local, channel=True)
     author = _author(home, name, settings, reason=reason, override=override, force=force)
     checks = _default_gates(name) if gates is None else gates
-    target = _target_of(home, name, to, settings) if to else ""
+    target = goal_of(home, name, to, settings.pins, jobs=settings.jobs) if to else ""
     done = roll_back(home, name, author, to=target, gates=checks, expect=expect)
     return _pinned(home, name, settings, done)
 
@@ -378,15 +379,3 @@ def _named(selector: str) -> str | Digest:
         return Digest.parse(selector)
     except InvalidDigestError:
         return selector
-
-
-def _target_of(home: Home, channel: str, text: str, settings: Settings) -> str | Digest:
-    """The release that ``--to`` names: a tag, a digest, a version that served, or a moment."""
-    if text.startswith("@{") and text.endswith("}"):
-        moment = parse_moment(text[2:-1], datetime.now(UTC))
-        return answer_from(home, channel, moment, settings.pins, jobs=settings.jobs).record.target
-    if home.find(text) is None:
-        served = [one for one in read_log(home, channel, jobs=settings.jobs).records if one.target_version == text]
-        if served:
-            return served[-1].target
-    return _named(text)

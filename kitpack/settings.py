@@ -99,6 +99,7 @@ class Settings:
         jobs: Blobs moved at the same time.
         actor: Who is named in release records.
         source_date_epoch: Seconds since 1970 to record as the time of packing.
+        cache: Whether files need not be read again that nobody has changed since they were packed.
     """
 
     home: Path
@@ -112,6 +113,12 @@ class Settings:
     jobs: int = 4
     actor: str = ""
     source_date_epoch: int | None = None
+    cache: bool = True
+
+    @property
+    def digests(self) -> Path | None:
+        """Where the digests of packed files are remembered; None for nowhere."""
+        return self.home / "digests" if self.cache else None
 
     @property
     def pins(self) -> Path:

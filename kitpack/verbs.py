@@ -120,7 +120,7 @@ def push(  # noqa: PLR0913 - one more listener
         follow_symlinks: Whether links may lead to folders and out of the folder.
         settings: The surroundings.
         on_event: Told about progress.
-        on_read: Told about the reading of a folder's files, which comes first.
+        on_read: Told about the reading of a folder's files; large ones are sent while the next are read.
         on_finding: Told what lint finds that is no error.
 
     Raises:
@@ -129,7 +129,8 @@ def push(  # noqa: PLR0913 - one more listener
         TagExistsError: When the tag names other content there; nothing was sent.
     """
     from kitpack.content.copy import copy as copy_content
-    from kitpack.content.inplace import InPlace
+    from kitpack.content.copy import leased
+    from kitpack.content.onward import Onward
 
     settings = settings or Settings.from_env()
     if is_folder(what) and not destination:
@@ -138,9 +139,14 @@ def push(  # noqa: PLR0913 - one more listener
     tag = target.require_tag()
     source: Source
     if is_folder(what):
-        source = store = InPlace()
+        source = store = Onward(
+            target.target, lambda: force or _is_free(target.target, tag), jobs=settings.jobs, on_event=on_event
+        )
         gate = lint_gate(on_finding=on_finding) if lint else open_gate
-        packed = pack_into(store, what, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_read, gate=gate)
+        with leased(target.target):
+            packed = pack_into(
+                store, what, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_read, gate=gate
+            )
     else:
         local = local_place(str(what), settings)
         source, packed = local.target, local.resolve()
@@ -288,6 +294,15 @@ def unpack(
     )
 
 
+def _is_free(target: Source, tag: str) -> bool:
+    """Whether nothing has this tag, so that whatever is packed may be sent before its digest is known."""
+    try:
+        target.resolve(tag)
+    except NotFoundError:
+        return True
+    return False
+
+
 def _keep_named(place: Place, coming: Descriptor) -> None:
     """Give what a local tag stands for a name of its own, when the tag is about to stand for something else."""
     try:
@@ -351,6 +366,8 @@ def pack_into(
         PackError: When the files are not as the Kitfile says.
     """
     from kitpack.artifact.pack import pack as pack_folder
+    from kitpack.content.digests import Digests
+    from kitpack.content.sidebyside import cores
     from kitpack.kitfile.check import check_files
     from kitpack.kitfile.ignore import IgnoreRules
 
@@ -366,6 +383,8 @@ def pack_into(
             ignored=rules,
             follow_symlinks=follow_symlinks,
             created=settings.source_date_epoch,
+            jobs=max(settings.jobs + 1, cores()),  # one more than can be sent at a time reads on
+            known=Digests(settings.digests),
             on_event=on_event,
         )
     except UnsafePathError as error:  # the author's own files: not fit to be packed, rather than an attack

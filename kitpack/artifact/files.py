@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from kitpack.artifact.paths import MAX_DEPTH, printable, safe_path
+from kitpack.content.kernelcopy import copy_range
 from kitpack.errors import ChangedFileError, PackError, UnsafePathError
 from kitpack.kitfile.ignore import IgnoreRules
 
@@ -33,6 +34,7 @@ class SourceFile:
         size: Its number of bytes when it was found.
         mode: 0o755 when its owner may execute it, else 0o644.
         stamp: What changes when somebody writes to it.
+        changed: When anything about it changed last, its name and its mode included: nanoseconds since 1970.
     """
 
     path: str
@@ -40,6 +42,12 @@ class SourceFile:
     size: int
     mode: int
     stamp: tuple[int, ...]
+    changed: int
+
+    @property
+    def times(self) -> tuple[int, int]:
+        """When somebody wrote to it, and when anything about it changed: nanoseconds since 1970."""
+        return self.stamp[-1], self.changed
 
     def open_at(self, offset: int) -> BinaryIO:
         """Open the file; see :data:`kitpack.content.target.Opener`.
@@ -78,8 +86,14 @@ class _Unchanged(io.RawIOBase):
         return self._file.fileno()
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # a memoryview is what io passes
-        count = self._file.readinto(buffer) or 0
-        if not count and len(buffer) and _stamp(os.fstat(self._file.fileno())) != self._source.stamp:
+        return self._checked(self._file.readinto(buffer) or 0, len(buffer))
+
+    def send_to(self, fd: int, count: int) -> int:
+        """See :meth:`kitpack.content.kernelcopy.SendsToFile.send_to`."""
+        return self._checked(copy_range(self._file.fileno(), fd, count), count)
+
+    def _checked(self, count: int, wanted: int) -> int:
+        if not count and wanted and _stamp(os.fstat(self._file.fileno())) != self._source.stamp:
             raise self._source._changed()  # noqa: SLF001
         return count
 
@@ -199,6 +213,7 @@ def _source_file(path: str, location: Path, found: os.stat_result) -> SourceFile
         size=found.st_size,
         mode=EXECUTABLE if found.st_mode & stat.S_IXUSR else PLAIN,
         stamp=_stamp(found),
+        changed=found.st_ctime_ns,
     )
 
 

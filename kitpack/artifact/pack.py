@@ -8,7 +8,7 @@ file, with the annotation that lets KitOps read it too.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -19,13 +19,15 @@ from kitpack.artifact.kitops import kitops_kitfile
 from kitpack.artifact.layers import PackedLayer
 from kitpack.artifact.plan import PlannedLayer, plan_layers
 from kitpack.content.copy import leased
+from kitpack.content.digests import Digests, Stamp
 from kitpack.content.events import Counted, Event, OnEvent, ignore
 from kitpack.content.sidebyside import side_by_side
-from kitpack.content.target import Adds, Opener, Target, opener_of
+from kitpack.content.target import Adds, Opener, Recalls, Target, opener_of
 from kitpack.errors import PackError
 from kitpack.kitfile.ignore import IgnoreRules
 from kitpack.kitfile.model import Kitfile
 from kitpack.oci.descriptor import Descriptor
+from kitpack.oci.digest import Digest
 from kitpack.oci.jsontext import Json, JsonObject, encode
 from kitpack.oci.manifest import Manifest, build_manifest
 from kitpack.oci.mediatypes import (
@@ -50,7 +52,7 @@ class Store(Target, Adds, Protocol):
     """A target that also takes in bytes whose digest is not known yet."""
 
 
-def pack(
+def pack(  # noqa: PLR0913 - the last two are optional
     kitfile: Kitfile,
     folder: Path,
     store: Store,
@@ -59,11 +61,12 @@ def pack(
     follow_symlinks: bool = False,
     created: int | None = None,
     jobs: int = 2,
+    known: Digests | None = None,
     on_event: OnEvent = ignore,
 ) -> Descriptor:
     """Build the artifact in a store, untagged.
 
-    Every file is read once, while it goes into the store.
+    Every file is read once, while it goes into the store; or not at all, when its digest is known and the store has it.
 
     Args:
         kitfile: What the author declares.
@@ -73,6 +76,7 @@ def pack(
         follow_symlinks: Whether links may lead to folders and out of the folder.
         created: Seconds since 1970 to record; None for no time at all.
         jobs: Files read at the same time.
+        known: The digests of files that were read before; made before the call, and saved by it.
         on_event: Told about progress, from several threads.
 
     Returns:
@@ -82,24 +86,46 @@ def pack(
         PackError: When the files are not as the Kitfile says, or change while they are read.
         UnsafePathError: When a path could not be unpacked on every machine.
     """
+    known = known or Digests(None)
     planned = plan_layers(kitfile, folder, ignored, follow_symlinks=follow_symlinks)
     with leased(store):
-        added = side_by_side(partial(_add, store), planned, jobs, on_event)
+        add = partial(_add, store, known)
+        added = side_by_side(add, planned, jobs, on_event)
         kitfile_layer = _kitfile_layer(kitfile, store)
-        layers = _without_twins(store, added, kitfile_layer, on_event)
+        layers = _without_twins(add, added, kitfile_layer, on_event)
         manifest = _manifest(kitfile, layers, kitfile_layer, store, created)
         store.push(manifest.descriptor, opener_of(manifest.raw))
+        known.save()
     return manifest.descriptor
 
 
-def _add(store: Adds, planned: PlannedLayer, on_event: OnEvent) -> PackedLayer:
+def _add(store: Adds, known: Digests, planned: PlannedLayer, on_event: OnEvent) -> PackedLayer:
+    stamp = planned.stamp
     opener, size = _bytes_of(planned)
-    counted = Counted(opener, planned.path, size, on_event)
+    digest = _recalled(store, known, stamp, size, opener)
+    if digest:
+        on_event(Event(kind="skipped", name=planned.path, size=size))
+    else:
+        digest, size = _read(store, planned.path, size, opener, on_event)
+        known.remember(stamp, digest, size)
+    media_type = model_layer(planned.base, "tar" if planned.archived else "raw")
+    return PackedLayer(planned, Descriptor(media_type=media_type, digest=digest, size=size))
+
+
+def _recalled(store: Adds, known: Digests, stamp: Stamp, size: int, opener: Opener) -> Digest | None:
+    """The digest of a layer that need not be read."""
+    found = known.find(stamp)
+    if found is None or found[1] != size or not isinstance(store, Recalls):
+        return None
+    return found[0] if store.recall(*found, opener) else None
+
+
+def _read(store: Adds, path: str, size: int, opener: Opener, on_event: OnEvent) -> tuple[Digest, int]:
+    counted = Counted(opener, path, size, on_event)
     digest, stored = store.add(counted)
     counted.fall_silent()
-    on_event(Event(kind="finished", name=planned.path, size=stored))
-    media_type = model_layer(planned.base, "tar" if planned.archived else "raw")
-    return PackedLayer(planned, Descriptor(media_type=media_type, digest=digest, size=stored))
+    on_event(Event(kind="finished", name=path, size=stored))
+    return digest, stored
 
 
 def _bytes_of(planned: PlannedLayer) -> tuple[Opener, int]:
@@ -112,7 +138,10 @@ def _bytes_of(planned: PlannedLayer) -> tuple[Opener, int]:
 
 
 def _without_twins(
-    store: Adds, added: Sequence[PackedLayer], kitfile_layer: Descriptor, on_event: OnEvent
+    add: Callable[[PlannedLayer, OnEvent], PackedLayer],
+    added: Sequence[PackedLayer],
+    kitfile_layer: Descriptor,
+    on_event: OnEvent,
 ) -> list[PackedLayer]:
     """Readers that file layers by digest lose one of two equal ones, so every later twin goes into a tar of its own.
 
@@ -121,7 +150,7 @@ def _without_twins(
     seen = {kitfile_layer.digest}
     result = []
     for layer in added:
-        unique = layer if layer.descriptor.digest not in seen else _add(store, layer.planned.as_archive(), on_event)
+        unique = layer if layer.descriptor.digest not in seen else add(layer.planned.as_archive(), on_event)
         seen.add(unique.descriptor.digest)
         result.append(unique)
     return result

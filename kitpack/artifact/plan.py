@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from kitpack.artifact.files import SourceFile, walk_files
 from kitpack.artifact.paths import check_tree, printable, safe_path
+from kitpack.content.digests import Stamp
 from kitpack.errors import PackError
 from kitpack.kitfile.classify import is_secret
 from kitpack.kitfile.ignore import IgnoreRules
@@ -57,6 +58,13 @@ class PlannedLayer:
     base: str
     files: tuple[SourceFile, ...]
     archived: bool
+
+    @property
+    def stamp(self) -> Stamp:
+        """What is the same as long as the layer's bytes are: the files, and for an archive their names and modes."""
+        inside = (lambda file: (file.path, file.mode)) if self.archived else (lambda _: ())
+        parts = ((*file.stamp, file.changed, *inside(file)) for file in self.files)
+        return Stamp.of(parts, (time for file in self.files for time in file.times))
 
     def as_archive(self) -> PlannedLayer:
         """The same files as a tar, whose bytes no other layer has because it holds their names."""

@@ -6,6 +6,7 @@ import os
 import secrets
 import stat
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from kitpack.cli.findings import (
 )
 from kitpack.cli.options import (
     against_option,
+    cache_option,
     force_option,
     json_option,
     kitfile_option,
@@ -148,6 +150,7 @@ def check_command(
 @symlinks_option
 @against_option
 @lint_option
+@cache_option
 @force_option
 @json_option
 @quiet_option
@@ -163,6 +166,7 @@ def pack_command(
     follow_symlinks: bool,
     against: str | None,
     lint: bool,
+    cache: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -194,7 +198,7 @@ def pack_command(
             lint=lint,
             previous=previous,
             follow_symlinks=follow_symlinks,
-            settings=settings,
+            settings=replace(settings, cache=cache),
             on_event=meter,
             on_finding=findings.append,
         )

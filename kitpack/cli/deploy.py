@@ -7,9 +7,11 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import click
 
@@ -72,41 +74,42 @@ def deploy_command(
     reference, folder = _told_where(words, rollback=rollback, watch=watch, interval=interval)
     notify = _notify(command, signalled)
     chosen = [part for word in only for part in word.split(",")]
-
-    def show(done: deploying.Deployed) -> None:
-        _show(done, as_json=as_json, quiet=quiet)
-
+    wanted: _Wanted = {"only": chosen, "keep": keep, "local": local, "notify": notify, "settings": settings}
+    show = partial(_show, as_json=as_json, quiet=quiet)
     if rollback:
         show(deploying.rollback(folder, keep=keep, notify=notify))
     elif watch:
-        with _until_signal() as wait:
-            deploying.watch(
-                reference,
-                folder,
-                wait=wait,
-                on_deployed=show,
-                on_trouble=_trouble,
-                interval=float(interval),
-                only=chosen,
-                keep=keep,
-                local=local,
-                notify=notify,
-                settings=settings,
-                on_event=_ended_by(wait),
-            )
+        _watch(reference, folder, float(interval), show, wanted)
     else:
         with progress("deploying", quiet=quiet or as_json) as meter:
-            done = deploying.deploy(
-                reference,
-                folder,
-                only=chosen,
-                keep=keep,
-                local=local,
-                notify=notify,
-                settings=settings,
-                on_event=meter,
-            )
+            done = deploying.deploy(reference, folder, on_event=meter, **wanted)
         show(done)
+
+
+class _Wanted(TypedDict):
+    """What one deployment and a watch both want to know."""
+
+    only: Sequence[str]
+    keep: int
+    local: bool
+    notify: deploying.Notify | None
+    settings: Settings
+
+
+def _watch(
+    reference: str, folder: Path, interval: float, show: Callable[[deploying.Deployed], None], wanted: _Wanted
+) -> None:
+    with _until_signal() as wait:
+        deploying.watch(
+            reference,
+            folder,
+            wait=wait,
+            on_deployed=show,
+            on_trouble=_trouble,
+            interval=interval,
+            on_event=_ended_by(wait),
+            **wanted,
+        )
 
 
 def _told_where(words: tuple[str, ...], *, rollback: bool, watch: bool, interval: int) -> tuple[str, Path]:

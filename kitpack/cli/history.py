@@ -12,11 +12,11 @@ from kitpack.cli.options import json_option, local_option, quiet_option, with_re
 from kitpack.cli.render import camel_case, count, heading, one_line, print_json, print_table, say
 from kitpack.cli.types import REFERENCE
 from kitpack.errors import LogError
-from kitpack.promptchanges import PromptChanges, prompt_changes
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:
     from kitpack.oci.digest import Digest
+    from kitpack.promptchanges import PromptChanges
     from kitpack.releases.log import Log
     from kitpack.releases.record import Record
     from kitpack.releases.status import Version, Versions
@@ -62,6 +62,8 @@ def history_command(
     shown = tuple(reversed(log.records[-limit:] if limit else log.records))
     changes: Mapping[Digest, PromptChanges] = {}
     if not no_changes and not quiet:
+        from kitpack.promptchanges import prompt_changes  # late: it reads prompts
+
         changes = prompt_changes(reference, shown[:_EXPLAINED], local=local, settings=settings)
     if as_json:
         print_json(
@@ -159,7 +161,7 @@ def _row(record: Record, log: Log) -> tuple[str, ...]:
         record.action + (" (overridden)" if record.override else ""),
         record.source_version or (record.source.short if record.source else ""),
         _target(record),
-        record.reason + (f" [override: {record.override}]" if record.override else ""),
+        " ".join(filter(None, (record.reason, f"[override: {record.override}]" if record.override else ""))),
     )
 
 

@@ -16,6 +16,7 @@ from kitpack.settings import Settings
 
 __all__ = [
     "against_option",
+    "cache_option",
     "force_option",
     "json_option",
     "kitfile_option",
@@ -49,6 +50,9 @@ kitfile_option = click.option(
 )
 lint_option = click.option(
     "--no-lint", "lint", is_flag=True, flag_value=False, default=True, help="Pack prompts with errors, too."
+)
+cache_option = click.option(
+    "--no-cache", "cache", is_flag=True, flag_value=False, default=True, help="Read files that were packed before, too."
 )
 against_option = click.option(
     "--against",

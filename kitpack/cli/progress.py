@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kitpack.cli.render import one_line
+from kitpack.cli.render import human_size, one_line
 from kitpack.content.events import Event
 
 if TYPE_CHECKING:
@@ -22,10 +22,18 @@ _MAX_NAME = 40
 
 
 class Meter:
-    """Takes the events of a transfer, from several threads, and adds up what moved."""
+    """Takes the events of a transfer, from several threads, and adds up the bytes of each kind.
+
+    Attributes:
+        moved: What moved.
+        skipped: What the other side had already.
+        mounted: What the registry took over from another of its repositories.
+    """
 
     def __init__(self) -> None:
         self.moved = 0
+        self.skipped = 0
+        self.mounted = 0
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -33,12 +41,27 @@ class Meter:
         with self._lock:
             if event.kind == "moved":
                 self.moved += event.size
+            elif event.kind == "skipped":
+                self.skipped += event.size
+            elif event.kind == "mounted":
+                self.mounted += event.size
             self._show(event, "")
 
     def reading(self, event: Event) -> None:
         """Take an event about files that are read before anything moves."""
         with self._lock:
             self._show(event, "reading")
+
+    def summary(self) -> str:
+        """What happened, in a few words."""
+        if not self.moved and not self.mounted:
+            return "all of it was there already"
+        parts = [f"{human_size(self.moved)} moved"]
+        if self.mounted:
+            parts.append(f"{human_size(self.mounted)} taken over from another repository")
+        if self.skipped:
+            parts.append(f"{human_size(self.skipped)} there already")
+        return ", ".join(parts)
 
     def _show(self, event: Event, phase: str) -> None:
         """Nobody sits in front of it."""
@@ -53,20 +76,41 @@ class _Bars(Meter):
         self._what = what
         self._totals: dict[str, TaskID] = {}
         self._sums: dict[str, int] = {}
-        self._pieces: dict[str, TaskID] = {}
+        self._planned: dict[tuple[str, str], int] = {}
+        self._pieces: dict[tuple[str, str], TaskID] = {}
 
     def _show(self, event: Event, phase: str) -> None:
-        if event.kind == "started":
-            if phase not in self._totals:
-                self._totals[phase] = self._bars.add_task(phase or self._what, total=0)
-            self._sums[phase] = self._sums.get(phase, 0) + event.size
-            self._bars.update(self._totals[phase], total=self._sums[phase])
-            self._pieces[event.name] = self._bars.add_task(f"  {_tail(event.name)}", total=event.size)
-        elif event.name in self._pieces and event.kind == "moved":
-            self._bars.advance(self._totals[phase], event.size)
-            self._bars.advance(self._pieces[event.name], event.size)
-        elif event.name in self._pieces:
-            self._bars.remove_task(self._pieces.pop(event.name))
+        key = (phase, event.name)
+        if event.kind == "planned":
+            self._planned[key] = event.size
+            self._add(phase, event.size)
+        elif event.kind == "started":
+            self._add(phase, event.size - self._planned.pop(key, 0))
+            name = f"  {_tail(event.name)}"
+            self._pieces[key] = self._bars.add_task(name, total=event.size, note="")
+        elif event.kind == "moved":
+            if key in self._pieces:
+                self._bars.advance(self._totals[phase], event.size)
+                self._bars.advance(self._pieces[key], event.size)
+        else:
+            self._end(event, key)
+
+    def _end(self, event: Event, key: tuple[str, str]) -> None:
+        if key in self._pieces:
+            self._bars.remove_task(self._pieces.pop(key))
+        if event.kind == "finished":
+            return
+        self._add(key[0], -self._planned.pop(key, 0))
+        there = [f"{human_size(self.skipped)} there already"] if self.skipped else []
+        taken = [f"{human_size(self.mounted)} taken over"] if self.mounted else []
+        self._bars.update(self._totals[key[0]], note=", ".join([*taken, *there]))
+
+    def _add(self, phase: str, size: int) -> None:
+        """Let there be so many bytes more to do."""
+        if phase not in self._totals:
+            self._totals[phase] = self._bars.add_task(phase or self._what, total=0, note="")
+        self._sums[phase] = self._sums.get(phase, 0) + size
+        self._bars.update(self._totals[phase], total=self._sums[phase])
 
 
 @contextmanager
@@ -86,7 +130,7 @@ def proof(what: str, *, quiet: bool = False) -> Iterator[OnProof]:
         yield _ignore
         return
     with _bars() as bars:
-        task = bars.add_task(what, total=None)
+        task = bars.add_task(what, total=None, note="")
         yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
@@ -104,6 +148,7 @@ def _bars() -> Progress:
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False, style="dim"),
         console=Console(stderr=True),
         transient=True,
     )

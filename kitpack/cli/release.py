@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kitpack import gating, releasing
+from kitpack import releasing
 from kitpack.cli.options import json_option, local_option, quiet_option, with_registry
 from kitpack.cli.render import print_json, say
 from kitpack.cli.types import CHANNEL, REFERENCE
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from kitpack.releases.writing import Released
 
 __all__ = ["adopt_command", "archive_command", "promote_command", "rollback_command", "withdraw_command"]
+
+_WARNING = "warning: "
+"""See :data:`kitpack.gating.WARNING`."""
 
 _reason_option = click.option("-m", "--reason", metavar="TEXT", default="", help="Why; it is recorded.")
 _expect_option = click.option(
@@ -85,7 +88,9 @@ def promote_command(
     """
     if shadow and percent:
         raise UsageError("a release that runs along gets no traffic", hint="leave out --shadow or --percent")
-    gates = gating.gates_for(reference, channel, policy, strict=strict, local=local, settings=settings)
+    from kitpack.gating import gates_for  # late: a plain rollback has no use for it
+
+    gates = gates_for(reference, channel, policy, strict=strict, local=local, settings=settings)
     if shadow or (percent is not None and percent < 100):
         if expect:
             raise UsageError("--expect is about what a promotion replaces, and --percent replaces nothing")
@@ -156,7 +161,9 @@ def rollback_command(
     """
     gates = None
     if to:
-        gates = gating.gates_for(reference, "", policy, back=True, strict=strict, local=local, settings=settings)
+        from kitpack.gating import gates_for
+
+        gates = gates_for(reference, "", policy, back=True, strict=strict, local=local, settings=settings)
     done = releasing.rollback(
         reference,
         to=to,
@@ -249,8 +256,8 @@ def _show(done: Released, *, as_json: bool, quiet: bool) -> None:
     for gate in done.record.gates if done.changed else ():
         if not gate.passed:
             say(f"overridden: {gate.name}: {gate.detail}", quiet=quiet)
-        elif gate.detail.startswith(gating.WARNING):
-            say(f"warning: {gate.name}: {gate.detail.removeprefix(gating.WARNING)}", quiet=quiet)
+        elif gate.detail.startswith(_WARNING):
+            say(f"warning: {gate.name}: {gate.detail.removeprefix(_WARNING)}", quiet=quiet)
     say(_sentence(done.record, changed=done.changed), quiet=quiet)
     click.echo(str(done.record.target))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from kitpack import verbs
 from kitpack.cli.channels import minding_channels
 from kitpack.cli.findings import show_warnings
 from kitpack.cli.options import (
+    cache_option,
     force_option,
     json_option,
     kitfile_option,
@@ -23,8 +25,8 @@ from kitpack.cli.options import (
     symlinks_option,
     with_registry,
 )
-from kitpack.cli.progress import progress
-from kitpack.cli.render import human_size, print_json, say
+from kitpack.cli.progress import Meter, progress
+from kitpack.cli.render import print_json, say
 from kitpack.cli.types import FOLDER_OR_REFERENCE, NEW_FOLDER, NEW_REFERENCE, REFERENCE, Words
 from kitpack.errors import KitpackError, UsageError
 from kitpack.oci.descriptor import Descriptor
@@ -46,6 +48,7 @@ _TYPES = Words(("model", "prompts", "configs", "datasets", "code", "docs", "kitf
 @symlinks_option
 @referrers_option
 @lint_option
+@cache_option
 @force_option
 @json_option
 @quiet_option
@@ -58,6 +61,7 @@ def push_command(
     follow_symlinks: bool,
     referrers: bool,
     lint: bool,
+    cache: bool,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -84,13 +88,13 @@ def push_command(
             force=force,
             lint=lint,
             follow_symlinks=follow_symlinks,
-            settings=settings,
+            settings=replace(settings, cache=cache),
             on_event=meter,
             on_read=meter.reading,
             on_finding=findings.append,
         )
     show_warnings(findings, quiet=quiet or as_json)
-    _report("pushed", destination or what, pushed, meter.moved, as_json=as_json, quiet=quiet)
+    _report("pushed", destination or what, pushed, meter, as_json=as_json, quiet=quiet)
 
 
 @click.command("pull")
@@ -112,7 +116,7 @@ def pull_command(reference: str, *, referrers: bool, as_json: bool, quiet: bool,
     if previous:
         say(f"{reference} was {previous} before", quiet=as_json)
     more = {"previous": previous}
-    _report("pulled", reference, pulled, meter.moved, as_json=as_json, quiet=quiet, more=more)
+    _report("pulled", reference, pulled, meter, as_json=as_json, quiet=quiet, more=more)
 
 
 @click.command("copy")
@@ -156,7 +160,7 @@ def copy_command(
             settings=settings,
             on_event=meter,
         )
-    _report("copied", destination, copied, meter.moved, as_json=as_json, quiet=quiet)
+    _report("copied", destination, copied, meter, as_json=as_json, quiet=quiet)
 
 
 @click.command("unpack")
@@ -227,7 +231,7 @@ def _report(
     verb: str,
     reference: str,
     descriptor: Descriptor,
-    moved: int,
+    meter: Meter,
     *,
     as_json: bool,
     quiet: bool,
@@ -235,8 +239,8 @@ def _report(
 ) -> None:
     if as_json:
         found = {"digest": str(descriptor.digest), "mediaType": descriptor.media_type}
-        print_json({"reference": reference, **found, "manifestSize": descriptor.size, "moved": moved, **more})
+        amounts = {"moved": meter.moved, "skipped": meter.skipped, "mounted": meter.mounted}
+        print_json({"reference": reference, **found, "manifestSize": descriptor.size, **amounts, **more})
         return
-    amount = f"{human_size(moved)} moved" if moved else "all of it was there already"
-    say(f"{verb} {reference} ({amount})", quiet=quiet)
+    say(f"{verb} {reference} ({meter.summary()})", quiet=quiet)
     click.echo(str(descriptor.digest))

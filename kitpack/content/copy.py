@@ -13,14 +13,26 @@ from functools import partial
 
 from kitpack.content.events import Counted, Event, OnEvent, ignore
 from kitpack.content.sidebyside import side_by_side
-from kitpack.content.target import Leases, ListsReferrers, Mounts, Source, TagsOnce, Target, fetch_manifest, opener_of
+from kitpack.content.target import (
+    Delivers,
+    Leases,
+    ListsReferrers,
+    Publishes,
+    Remembers,
+    Source,
+    TagsOnce,
+    TakesMissing,
+    Target,
+    fetch_manifest,
+    opener_of,
+)
 from kitpack.errors import IntegrityError, NotFoundError, TagExistsError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import Manifest
 from kitpack.oci.mediatypes import ANNOTATION_FILEPATH, ANNOTATION_TITLE
 
-__all__ = ["blaming", "copy", "give_tag", "leased", "refuse_moving_tag"]
+__all__ = ["blaming", "copy", "copy_blob", "give_tag", "leased", "refuse_moving_tag"]
 
 MAX_DEPTH = 8
 MAX_NODES = 100_000
@@ -65,10 +77,30 @@ def copy(
     with leased(source, target):
         if tag and not force:
             refuse_moving_tag(target, tag, root.digest)
-        _copy_graphs(source, _roots(source, root, referrers=referrers), target, jobs, on_event)
-        if tag:
-            give_tag(target, root, tag, force=force)
+        graph = _graph_of(source, _roots(source, root, referrers=referrers))
+        _copy_content(source, graph, target, jobs, on_event)
+        try:
+            _copy_manifests(graph, root, target, tag, force=force)
+        except NotFoundError:
+            if not graph.presumed:
+                raise
+            _copy_content(source, graph, target, jobs, on_event, presume=False)
+            _copy_manifests(graph, root, target, tag, force=force)
+        _remember(graph.manifests[root.digest], source, target)
     return root
+
+
+def copy_blob(source: Source, blob: Descriptor, target: Target, on_event: OnEvent = ignore) -> None:
+    """Copy one blob ahead of what names it.
+
+    Raises:
+        NotFoundError, IntegrityError: As :func:`copy`.
+    """
+    if target.exists(blob):
+        on_event(Event(kind="skipped", name=_name(blob), size=blob.size))
+    else:
+        on_event(Event(kind="planned", name=_name(blob), size=blob.size))
+        _copy_blob(source, target, blob, on_event)
 
 
 def give_tag(target: Target, descriptor: Descriptor, reference: str, *, force: bool = False) -> None:
@@ -138,6 +170,7 @@ class _Graph:
 
     blobs: dict[Digest, Descriptor] = field(default_factory=dict)
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
+    presumed: frozenset[Digest] = frozenset()
     bytes: int = 0
 
     def admit(self, descriptor: Descriptor, depth: int) -> None:
@@ -173,13 +206,59 @@ def _new_referrers(source: ListsReferrers, one: Descriptor, found: dict[Digest, 
             yield new
 
 
-def _copy_graphs(source: Source, roots: Sequence[Descriptor], target: Target, jobs: int, on_event: OnEvent) -> None:
+def _graph_of(source: Source, roots: Sequence[Descriptor]) -> _Graph:
     graph = _Graph()
     for root in roots:
         _collect(source, root, graph, depth=0)
-    side_by_side(partial(_copy_blob, source, target), graph.blobs.values(), jobs, on_event)
-    for manifest in graph.manifests.values():
+    return graph
+
+
+def _copy_content(
+    source: Source, graph: _Graph, target: Target, jobs: int, on_event: OnEvent, *, presume: bool = True
+) -> None:
+    """Copy all blobs: first find out what is missing, then move that."""
+    blobs = [blob for blob in graph.blobs.values() if not _is_delivered(source, blob, target)]
+    if isinstance(target, TakesMissing):
+        if presume:
+            graph.presumed = frozenset[Digest]().union(*map(target.presumed, graph.manifests.values()))
+            asked = [blob for blob in blobs if blob.digest not in graph.presumed]
+        else:
+            asked = [blob for blob in blobs if blob.digest in graph.presumed]
+        found = side_by_side(lambda blob, _: target.exists(blob), asked, jobs, on_event)
+        missing = {blob.digest for blob, is_there in zip(asked, found, strict=True) if not is_there}
+        todo = [blob for blob in blobs if blob.digest in missing]
+    else:
+        missing = {blob.digest for blob in blobs if not target.exists(blob)}
+        todo = list(blobs)  # what is there is told to stay
+    for blob in blobs:
+        if blob.digest in missing:
+            on_event(Event(kind="planned", name=_name(blob), size=blob.size))
+        elif presume and isinstance(target, TakesMissing):
+            on_event(Event(kind="skipped", name=_name(blob), size=blob.size))
+    side_by_side(partial(_copy_blob, source, target), todo, jobs, on_event)
+
+
+def _copy_manifests(graph: _Graph, root: Descriptor, target: Target, tag: str, *, force: bool) -> None:
+    """Copy all manifests, children before parents, and give the root its tag, in one step where that is possible."""
+    last = graph.manifests[root.digest]
+    is_alone = last is list(graph.manifests.values())[-1] and not last.subject
+    if not (tag and is_alone and isinstance(target, Publishes)):
+        for manifest in graph.manifests.values():
+            target.push(manifest.descriptor, opener_of(manifest.raw))
+        if tag:
+            give_tag(target, root, tag, force=force)
+        return
+    for manifest in list(graph.manifests.values())[:-1]:
         target.push(manifest.descriptor, opener_of(manifest.raw))
+    if not force:
+        refuse_moving_tag(target, tag, root.digest)
+    target.publish(last, tag)
+
+
+def _remember(manifest: Manifest, *places: object) -> None:
+    for place in places:
+        if isinstance(place, Remembers):
+            place.remember(manifest)
 
 
 def _collect(source: Source, descriptor: Descriptor, graph: _Graph, depth: int) -> None:
@@ -195,14 +274,19 @@ def _collect(source: Source, descriptor: Descriptor, graph: _Graph, depth: int) 
     graph.manifests[descriptor.digest] = manifest
 
 
+def _is_delivered(source: Source, blob: Descriptor, target: Target) -> bool:
+    return isinstance(source, Delivers) and source.has_delivered(blob, target)
+
+
 def _copy_blob(source: Source, target: Target, blob: Descriptor, on_event: OnEvent) -> None:
     name = _name(blob)
-    if isinstance(target, Mounts) and target.mount(blob, source):
-        on_event(Event(kind="mounted", name=name, size=blob.size))
-        return
     open_at = Counted(partial(source.fetch, blob), name, blob.size, on_event)
     with blaming(name):
-        target.push(blob, open_at)
+        if not isinstance(target, TakesMissing):
+            target.push(blob, open_at)
+        elif not target.push_missing(blob, open_at, source):
+            on_event(Event(kind="mounted", name=name, size=blob.size))
+            return
     on_event(Event(kind="finished" if open_at.opened else "skipped", name=name, size=blob.size))
 
 

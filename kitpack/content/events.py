@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, TypeAlias, cast
 
+from kitpack.content.kernelcopy import send
 from kitpack.content.target import Opener
 
 __all__ = ["Counted", "Event", "OnEvent", "ignore"]
@@ -17,13 +18,16 @@ class Event:
     """Something happened to one piece of content.
 
     Attributes:
-        kind: ``started`` (``size`` bytes are about to move), ``moved`` (``size`` more bytes have moved),
-            ``finished``, ``skipped`` (the other side has it already) or ``mounted`` (the registry took it over itself).
+        kind: ``planned`` (it is missing at the other side, and has ``size`` bytes; told about all that is missing
+            before the first of it moves), ``started`` (``size`` bytes of it are about to move: fewer than planned when
+            an earlier attempt left some), ``moved`` (``size`` more bytes have moved; fewer than none when bytes that
+            were lost move again), ``finished``, ``skipped`` (the other side has it already) or ``mounted`` (the
+            registry took it over from another repository, and no bytes moved).
         name: What it is, for a person: a path or a short digest. The same in all events of one piece.
         size: A number of bytes, see ``kind``.
     """
 
-    kind: Literal["started", "moved", "finished", "skipped", "mounted"]
+    kind: Literal["planned", "started", "moved", "finished", "skipped", "mounted"]
     name: str
     size: int = 0
 
@@ -64,9 +68,14 @@ class Counted:
             raise
         return cast("BinaryIO", _CountedStream(stream, offset, self._move_to))
 
-    def fall_silent(self) -> None:
-        """Tell nothing from now on: who reads the same bytes again, for another purpose, counts for themselves."""
-        self._on_event = ignore
+    def fall_silent(self) -> OnEvent:
+        """Tell nothing from now on: who reads the same bytes again, for another purpose, counts for themselves.
+
+        Returns:
+            Who was listening.
+        """
+        listener, self._on_event = self._on_event, ignore
+        return listener
 
     def _move_to(self, position: int) -> None:
         self._on_event(Event(kind="moved", name=self.name, size=position - self._position))
@@ -89,6 +98,12 @@ class _CountedStream(io.RawIOBase):
         self._position += len(block)
         self._move_to(self._position)
         return block
+
+    def send_to(self, fd: int, count: int) -> int:
+        count = send(self._stream, fd, count)
+        self._position += count
+        self._move_to(self._position)
+        return count
 
     def close(self) -> None:
         self._stream.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, TypeVar
 
 from kitpack.content.events import Event, OnEvent
 
-__all__ = ["side_by_side"]
+__all__ = ["cores", "side_by_side"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -17,6 +18,13 @@ Work: TypeAlias = Callable[[Item, OnEvent], Result]
 
 class _Stopped(Exception):  # noqa: N818  # not an error: the message by which one thread ends the others
     """Another piece of work failed, so this one need not go on."""
+
+
+def cores() -> int:
+    """How many pieces of work this process can really do at the same time."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def side_by_side(work: Work[Item, Result], items: Iterable[Item], jobs: int, on_event: OnEvent) -> list[Result]:

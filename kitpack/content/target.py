@@ -22,16 +22,20 @@ from kitpack.oci.manifest import MAX_MANIFEST_SIZE, Manifest
 __all__ = [
     "Adds",
     "Deletes",
+    "Delivers",
     "Leases",
     "ListsReferrers",
     "ListsTags",
     "ListsTagsBehind",
-    "Mounts",
+    "ListsTagsFrom",
     "Opener",
     "Publishes",
     "ReadsNamed",
+    "Recalls",
+    "Remembers",
     "Source",
     "TagsOnce",
+    "TakesMissing",
     "Target",
     "fetch_bytes",
     "fetch_manifest",
@@ -101,6 +105,24 @@ class Adds(Protocol):
 
 
 @runtime_checkable
+class Delivers(Protocol):
+    """Brings content to a target by itself, before somebody copies what names it."""
+
+    def has_delivered(self, descriptor: Descriptor, target: Target) -> bool:
+        """Whether the target has it from here, so that it need not be asked."""
+        ...
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """Can do without bytes when somebody knows their digest already."""
+
+    def recall(self, digest: Digest, size: int, open_at: Opener) -> bool:
+        """Whether the content need not be added, because it is here or is not kept anyway."""
+        ...
+
+
+@runtime_checkable
 class ListsTags(Protocol):
     """Knows its tags."""
 
@@ -122,6 +144,19 @@ class ListsTagsBehind(Protocol):
 
         What comes back is a claim: there are places that know neither the text nor the limit nor any order, and answer
         with all tags, or with the first ones.
+
+        Raises:
+            NotFoundError: When the repository does not exist.
+        """
+        ...
+
+
+@runtime_checkable
+class ListsTagsFrom(Protocol):
+    """Need not list all its tags to find those that begin alike."""
+
+    def tags_from(self, beginning: str) -> Iterator[str]:
+        """All tags that begin with a text and go on behind it, read page by page; maybe also the text itself.
 
         Raises:
             NotFoundError: When the repository does not exist.
@@ -193,11 +228,39 @@ class Publishes(Protocol):
 
 
 @runtime_checkable
-class Mounts(Protocol):
-    """Can take a blob over from another repository of the same registry without moving its bytes."""
+class TakesMissing(Protocol):
+    """Is far away: what it lacks is found out for all content at once, and then sent without asking again."""
 
-    def mount(self, descriptor: Descriptor, source: Source) -> bool:
-        """Try it; False means the bytes have to be pushed."""
+    def presumed(self, manifest: Manifest) -> frozenset[Digest]:
+        """What of the content of a manifest is there by all that is known, so that asking piece by piece can be saved.
+
+        A place that takes no manifest whose content is missing corrects this when it is wrong.
+        """
+        ...
+
+    def push_missing(self, descriptor: Descriptor, open_at: Opener, source: Source) -> bool:
+        """Store content that was just found to be missing, if possible without moving its bytes.
+
+        Args:
+            descriptor: The content; no manifest.
+            open_at: Where its bytes come from.
+            source: Where it is copied from.
+
+        Returns:
+            Whether bytes were moved.
+
+        Raises:
+            IntegrityError: As :meth:`Target.push`.
+        """
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """Keeps a note of what it was seen to have."""
+
+    def remember(self, manifest: Manifest) -> None:
+        """A manifest is there with everything under it."""
         ...
 
 

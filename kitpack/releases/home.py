@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kitpack.content.target import Deletes, ListsTags, Target, fetch_named, publish
+from kitpack.content.target import Deletes, ListsTags, ListsTagsFrom, Target, fetch_named, publish
 from kitpack.errors import NotFoundError, UnsupportedError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
@@ -33,8 +33,9 @@ class Home:
         if not isinstance(self.target, ListsTags):
             raise UnsupportedError(f"{self.label} cannot list its tags, so there is no release log")
         whole = f"{self.prefix}{beginning}"
+        listing = self.target.tags_from(whole) if isinstance(self.target, ListsTagsFrom) else self.target.tags()
         try:
-            for tag in self.target.tags():
+            for tag in listing:
                 if tag.startswith(whole):
                     yield tag.removeprefix(self.prefix)
         except NotFoundError:

@@ -220,7 +220,7 @@ def parse_record(manifest: Manifest) -> Record:
     facts = {key.removeprefix(_PREFIX): value for key, value in manifest.annotations.items() if key.startswith(_PREFIX)}
     try:
         record = _record(facts)
-    except (InvalidDigestError, KeyError, TypeError, ValueError) as error:
+    except (InvalidDigestError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise InvalidManifestError(f"the release record {manifest.digest} cannot be read: {error}") from None
     if manifest.subject is None or manifest.subject.digest != record.target:
         raise InvalidManifestError(f"the release record {manifest.digest} speaks of another bundle than its subject")

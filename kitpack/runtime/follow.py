@@ -23,8 +23,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from kitpack.content.registry.impatient import impatient
 from kitpack.content.registry.repository import Repository
-from kitpack.content.target import Target
 from kitpack.errors import KitpackError, NotFoundError, RateLimitedError, RegistryError, UnreachableError, UsageError
 from kitpack.prompts.meter import Limits
 from kitpack.releases.home import Home
@@ -43,8 +43,6 @@ __all__ = ["Change", "Followed", "follow"]
 
 _log = logging.getLogger("kitpack.runtime")
 
-_TRIES = 2
-_TIMEOUTS = (3.0, 10.0)
 _FAREWELL = 2.0  # seconds to wait for the thread, which may be in the middle of a request; it ends by itself then
 
 
@@ -109,7 +107,7 @@ def follow(
     settings = settings or Settings.from_env()
     home, channel = find_home(reference, settings, local=local)
     stop = threading.Event()
-    home = replace(home, target=_hurried(home, settings, stop))
+    home = replace(home, target=impatient(home.target, settings, stop.wait))
 
     def load_one(text: str, *, offline: bool = False) -> LoadedBundle:
         loaded = load(text, offline=offline, local=local, filters=filters, limits=limits, settings=settings)
@@ -293,22 +291,6 @@ def _may_pass(error: RegistryError) -> bool:
 
 def _told(bundle: LoadedBundle) -> str:
     return f"{bundle.version} ({bundle.digest})" if bundle.version else bundle.digest
-
-
-def _hurried(home: Home, settings: Settings, stop: threading.Event) -> Target:
-    """The same place, asked with little patience, as it is asked again soon; the end of following ends waiting, too."""
-    from kitpack.content.registry.transport import Transport
-
-    target = home.target
-    if not isinstance(target, Repository):
-        return target
-
-    def wait(seconds: float) -> None:
-        stop.wait(seconds)
-
-    transport = Transport(target.registry, settings, timeouts=_TIMEOUTS, sleep=wait)
-    transport.retry.tries = _TRIES
-    return Repository(target.registry, target.name, settings, transport=transport)
 
 
 def _close(home: Home) -> None:

@@ -16,7 +16,7 @@ from threading import Lock
 
 from kitpack.errors import UsageError
 
-__all__ = ["Passwords"]
+__all__ = ["Passwords", "user_of"]
 
 _HASH = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
 _MOST_REMEMBERED = 1000
@@ -76,6 +76,12 @@ class Passwords:
         version = _version_of(self._path)
         self._hashes = _read(self._path)
         self._version = version
+
+
+def user_of(authorization: str) -> str:
+    """The user that the header of a request names, whose password has been checked; in characters that can be shown."""
+    user, _ = _parsed(authorization)
+    return (user or "").encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _read(path: Path) -> dict[str, bytes]:

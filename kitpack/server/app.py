@@ -15,6 +15,8 @@ from kitpack.oci.manifest import Manifest
 from kitpack.oci.reference import is_tag
 from kitpack.server.access import Passwords
 from kitpack.server.blobs import delete_blob, find_blob, send_blob
+from kitpack.server.channelrequests import ChannelRequests
+from kitpack.server.channels import is_about_channels
 from kitpack.server.conditions import Conditions, etag_of, is_known
 from kitpack.server.discovery import Found, Referrers, list_repositories, list_tags
 from kitpack.server.manifests import Push, delete, pull, push
@@ -79,6 +81,7 @@ class Registry:
         self._verbose = verbose
         self._referrers = Referrers(served)
         self._pushes = BlobPushes(served, uploads, threads, _COMMON)
+        self._channels = ChannelRequests(served, threads, passwords, log)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request, whatever happens."""
@@ -121,6 +124,8 @@ class Registry:
             raise RefusedError(
                 503, "UNKNOWN", "the registry is being stopped", headers={"Retry-After": "5"}, close=True
             )
+        if is_about_channels(request.rel_url.raw_path):
+            return await self._channels.handle(request)
         if self._passwords:
             await self._check_password(request, self._passwords)
         endpoint = parse_path(request.rel_url.raw_path)

@@ -57,10 +57,19 @@ def answers(kitpack: Terminal, line: str) -> list[str]:
         ("kitpack unpack x:1 --only prompts,d", ["plain,prompts,datasets", "plain,prompts,docs"]),
         ("kitpack check --for m", ["plain,modctl"]),
         ("kitpack nonsense x", []),
+        ("kitpack promote assistant:1.3.0 --to s", ["plain,staging"]),
+        ("kitpack withdraw assistant:1.3.0 --from ", ["plain,production", "plain,staging", "plain,testing"]),
+        ("kitpack pack --bump m", ["plain,minor", "plain,major"]),
     ],
 )
 def test_answers(kitpack: Terminal, line: str, expected: list[str]) -> None:
     assert answers(kitpack, line) == expected
+
+
+def test_channels_are_completed_and_their_records_are_not(kitpack: Terminal) -> None:
+    kitpack("promote", "assistant:1.3.0", "--to", "canary")
+    assert answers(kitpack, "kitpack rollback assistant:c") == ["plain,assistant:canary"]
+    assert answers(kitpack, "kitpack promote assistant:1.3.0 --to c") == ["plain,canary"]
 
 
 def test_all_commands(kitpack: Terminal) -> None:

@@ -60,7 +60,7 @@ KEYS = {
     "diff of the same": DIFF,
     "tag": {"reference", "digest"},
     "remove": {"removed"},
-    "gc": {"dryRun", "blobs", "bytes", "leftovers", "referrers", "kept", "keptBytes", "spared", "loaded"},
+    "gc": {"dryRun", "blobs", "bytes", "leftovers", "referrers", "untagged", "kept", "keptBytes", "spared", "loaded"},
     "verify": {"ok", "faults"},
     "verify a bundle": {"ok", "faults"},
     "logout": {"registry", "removed"},

@@ -80,9 +80,14 @@ class Client:
     def push_blob(self, repository: str, data: bytes) -> Digest:
         """Upload a blob."""
         digest = Digest.of_bytes(data)
-        answer = self("PUT", f"{self.begin(repository)}?digest={digest}", data)
+        answer = self("PUT", self.whole(repository, digest), data, Content_Type="application/octet-stream")
         assert answer.status == 201, answer
         return digest
+
+    def whole(self, repository: str, digest: Digest) -> str:
+        """Begin an upload and return where the bytes of a digest may be put in one piece."""
+        location = self.begin(repository)
+        return f"{location}{'&' if '?' in location else '?'}digest={digest}"
 
     def push_manifest(self, repository: str, manifest: Manifest, selector: str = "", **headers: str) -> Answer:
         """Put a manifest under a tag, or under its digest."""

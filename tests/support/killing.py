@@ -106,7 +106,7 @@ def _deploy(folder: Path, new: str, old: str, command: str) -> None:
     version is live then, and nothing is left to go back to. The folder ``folder/store`` is the store.
     """
     store = folder / "store"
-    for step in _steps(3):
+    for step in _steps(6):
         target = folder / "targets" / str(step)
         deploy, back = ("deploy", new, str(target), "-q"), ("deploy", "--rollback", str(target), "-q")
         _must("deploy", old, target, "-q", store=store)
@@ -122,7 +122,7 @@ def _deploy(folder: Path, new: str, old: str, command: str) -> None:
         if (target / "current").readlink() != first or not _child(back, store)[0]:
             faults.append("a rollback went forward, or nowhere")
         left = [one.name for one in (target / "releases").iterdir() if one.name.startswith(".")]
-        if left or [one for one in target.iterdir() if one.is_symlink() and one.name != "current"]:
+        if left or any(link.is_symlink() and link.name != "current" for link in target.iterdir()):
             faults.append(f"something is left: {left}")
         if _told(step, code, faults):
             return

@@ -34,6 +34,7 @@ class Peers:
             "KITOPS_HOME": str(folder / "kitops"),
             "KITPACK_HOME": str(self.settings.home),
             "TMPDIR": str(folder / "tmp"),
+            "COSIGN_PASSWORD": "",  # of keys that last for a test
         }
         for name in ("home", "docker", "tmp"):
             (folder / name).mkdir(parents=True, exist_ok=True)

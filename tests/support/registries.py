@@ -16,18 +16,21 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.serving import started
+from tests.support.serving import serve_process
 from tests.support.tools import find_tool
 
 __all__ = [
     "KINDS",
     "docker_registry",
     "embedded_registry",
+    "is_installed",
     "olareg_registry",
     "registry_of_kind",
+    "registry_process",
     "running_registry",
     "zot_registry",
 ]
@@ -49,19 +52,31 @@ def running_registry(kind: str, data: Path | None = None) -> Iterator[str]:
     Yields:
         Its host and port.
     """
-    if kind == "kitpack":
-        with _embedded(data) as address:
-            yield address
-        return
-    program = find_tool(kind)
-    if program is None:
+    if not is_installed(kind):
         pytest.skip(f"{kind} is not installed")
-    with tempfile.TemporaryDirectory(prefix=f"kitpack-{kind}-") as folder:
+    with registry_process(kind, data) as (_, address):
+        yield address
+
+
+def is_installed(kind: str) -> bool:
+    """Whether a registry can be run here."""
+    return kind == "kitpack" or find_tool(kind) is not None
+
+
+@contextlib.contextmanager
+def registry_process(kind: str, data: Path | None = None) -> Iterator[tuple[subprocess.Popen[Any], str]]:
+    """Run a registry that is installed; as :func:`running_registry`, with the process."""
+    with tempfile.TemporaryDirectory(prefix=f"kitpack-{kind}-") as name:
+        folder = Path(name)
+        if kind == "kitpack":
+            with serve_process("--root", str(data or folder / "data"), "--quiet", home=folder) as (server, url):
+                yield server, url.removeprefix("http://")
+            return
         port = _free_port()
-        arguments = _ARGUMENTS[kind](data or Path(folder), port)
-        with _running([program, "serve", *arguments], Path(folder) / "log") as process:
-            _wait_until_ready(process, port, Path(folder) / "log")
-            yield f"127.0.0.1:{port}"
+        command = [str(find_tool(kind)), "serve", *_ARGUMENTS[kind](data or folder, port)]
+        with _running(command, folder / "log") as process:
+            _wait_until_ready(process, port, folder / "log")
+            yield process, f"127.0.0.1:{port}"
 
 
 def registry_of_kind(request: pytest.FixtureRequest, kind: str) -> str:
@@ -98,13 +113,6 @@ def zot_registry() -> Iterator[str]:
         yield address
 
 
-@contextlib.contextmanager
-def _embedded(data: Path | None) -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="kitpack-serve-") as folder:
-        with started("--root", str(data or Path(folder) / "data"), "--quiet", home=Path(folder)) as url:
-            yield url.removeprefix("http://")
-
-
 def _docker_arguments(folder: Path, port: int) -> list[str]:
     # JSON is YAML, and needs no library to write.
     config = {
@@ -131,7 +139,17 @@ def _zot_arguments(folder: Path, port: int) -> list[str]:
 
 
 def _olareg_arguments(folder: Path, port: int) -> list[str]:
-    return ["--addr", "127.0.0.1", "--port", str(port), "--store-type", "mem", "--api-delete", "--gc-frequency", "-1s"]
+    return [
+        "--addr",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--dir",
+        str(folder / "data"),
+        "--api-delete",
+        "--gc-frequency",
+        "-1s",
+    ]
 
 
 _ARGUMENTS: dict[str, Callable[[Path, int], list[str]]] = {

@@ -69,12 +69,16 @@ Rule: TypeAlias = Callable[[Seen], Reply | None]
 
 
 class Registry:
-    """The state of the server, and what it has seen."""
+    """The state of the server, and what it has seen.
+
+    It knows one upload session, whose bytes so far are in ``arrived``.
+    """
 
     def __init__(self, *, native_referrers: bool = False) -> None:
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, tuple[str, bytes]] = {}
         self.tags: dict[str, str] = {}
+        self.arrived = bytearray()
         self.rules: list[Rule] = []
         self.seen: list[Seen] = []
         self.native_referrers = native_referrers
@@ -134,12 +138,12 @@ class Registry:
         if digest not in self.blobs:
             return _error(404, "BLOB_UNKNOWN")
         data = self.blobs[digest]
-        start = re.fullmatch(r"bytes=(\d+)-", seen.headers.get("range", ""))
-        if start is None:
-            return Reply(body=data, headers={"Docker-Content-Digest": digest})
-        first = int(start[1])
-        span = f"bytes {first}-{len(data) - 1}/{len(data)}"
-        return Reply(status=206, body=data[first:], headers={"Content-Range": span})
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", seen.headers.get("range", ""))
+        if wanted is None:
+            return Reply(body=data, headers={"Docker-Content-Digest": digest, "Accept-Ranges": "bytes"})
+        first, last = int(wanted[1]), int(wanted[2] or len(data) - 1)
+        span = f"bytes {first}-{last}/{len(data)}"
+        return Reply(status=206, body=data[first : last + 1], headers={"Content-Range": span})
 
     def upload(self, seen: Seen, session: str) -> Reply:
         if seen.method == "DELETE":
@@ -147,12 +151,23 @@ class Registry:
         if seen.method == "POST":
             if seen.query("mount") and seen.query("mount")[0] in self.blobs:
                 return Reply(status=201)
+            self.arrived.clear()
             return Reply(status=202, headers={"Location": f"{urlsplit(seen.path).path}session?_state=a%3D%3D"})
-        digest = seen.query("digest")[0]
-        if str(Digest.of_bytes(seen.body, digest.partition(":")[0])) != digest:
+        if seen.method in ("GET", "PATCH"):
+            return self._chunk(seen)
+        digest, data = seen.query("digest")[0], bytes(self.arrived) + seen.body
+        if str(Digest.of_bytes(data, digest.partition(":")[0])) != digest:
             return _error(400, "DIGEST_INVALID")
-        self.blobs[digest] = seen.body
+        self.blobs[digest] = data
         return Reply(status=201, headers={"Docker-Content-Digest": digest})
+
+    def _chunk(self, seen: Seen) -> Reply:
+        begins = seen.headers.get("content-range", f"{len(self.arrived)}-").partition("-")[0]
+        if int(begins) != len(self.arrived):
+            return _error(416, "BLOB_UPLOAD_INVALID")
+        self.arrived += seen.body
+        state = {"Location": seen.path, "Range": f"0-{max(len(self.arrived) - 1, 0)}"}
+        return Reply(status=202 if seen.method == "PATCH" else 204, headers=state)
 
     def manifest(self, seen: Seen, reference: str) -> Reply:
         if seen.method == "PUT":

@@ -31,7 +31,7 @@ FLOORS = [
     {"absence", "server"},
     {"admission", "places"},
     {"names", "releasing", "verbs"},
-    {"checks", "gating", "numbering", "promptchanges", "promptplaces", "views"},
+    {"checks", "deploying", "gating", "numbering", "promptchanges", "promptplaces", "views"},
     {"runtime"},
     {"cli"},
     {"__main__"},

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from kitpack.content.registry.exchange import Answer
+from kitpack.content.registry.lanes import Lanes, NoRangesError, Parts
 from kitpack.content.registry.retry import TransientError
 from kitpack.errors import IntegrityError, RegistryError, UnreachableError
 from kitpack.oci.descriptor import Descriptor
@@ -28,6 +29,12 @@ _PATIENCE = 300.0  # seconds for small content in all
 _WINDOW = 60.0  # seconds of waiting after which it is judged how much arrived meanwhile
 _LEAST_RATE = 1000  # bytes a second
 
+# Several connections gain nothing where one fills the line, as on this machine: so the rate of one is measured first.
+_TRIAL = 1.0  # seconds of waiting after which it is judged
+_FAST = 100 << 20  # bytes a second that a single connection need not exceed
+_LARGE = 64 << 20  # bytes left for which it is worth the trouble
+_GAIN = 1.25  # by what factor several must be faster to stay
+
 
 def open_download(
     descriptor: Descriptor,
@@ -35,6 +42,7 @@ def open_download(
     ask: Callable[[Mapping[str, str]], Answer],
     pause: Callable[[int], None],
     clock: Callable[[], float] = time.monotonic,
+    lanes: Lanes | None = None,
 ) -> BinaryIO:
     """Open content from a byte offset on.
 
@@ -46,12 +54,17 @@ def open_download(
         ask: Requests the content with these headers and returns an answer of status 200 or 206.
         pause: Waits before the so-many-th fruitless try, counted from 0.
         clock: Seconds that only grow.
+        lanes: The connections that may be used for parts of large content, at registries that send them; by default
+            one.
 
     Raises:
         IntegrityError: When the registry announces another size or sends other bytes than those asked for.
         RegistryError: When it sends them too slowly, here or while they are read.
     """
-    download = _Download(descriptor, offset, ask, pause, clock)
+    if lanes is None or descriptor.size - offset < _LARGE:
+        download = _Download(descriptor, offset, ask, pause, clock)
+    else:
+        download = _WideDownload(descriptor, offset, ask, pause, clock, lanes)
     download.begin()
     return cast("BinaryIO", download)
 
@@ -70,9 +83,11 @@ class _Download(io.BufferedIOBase):
         ask: Callable[[Mapping[str, str]], Answer],
         pause: Callable[[int], None],
         clock: Callable[[], float],
+        stop: int | None = None,
     ) -> None:
         super().__init__()
         self._descriptor = descriptor
+        self._stop = descriptor.size if stop is None else stop
         self._position = offset
         self._ask = ask
         self._pause = pause
@@ -87,7 +102,7 @@ class _Download(io.BufferedIOBase):
 
     def begin(self) -> None:
         """Ask for the first byte now, so that what is not there is noticed at once."""
-        if self._position < self._descriptor.size or self._position == 0:
+        if self._position < self._stop or self._position == 0:
             try:
                 self._answer = self._open()
             except TransientError as failure:
@@ -126,7 +141,7 @@ class _Download(io.BufferedIOBase):
                 continue
             if piece:
                 return self._counted(piece)
-            if self._position >= self._descriptor.size:
+            if self._position >= self._stop:
                 break
             self._resume(None)
         return b""
@@ -148,7 +163,7 @@ class _Download(io.BufferedIOBase):
     def _counted(self, piece: bytes) -> bytes:
         self._position += len(piece)
         self._fruitless = 0
-        if self._position > self._descriptor.size:
+        if self._position > self._stop:
             raise IntegrityError(
                 f"{self._descriptor.digest}: more bytes arrived than the {self._descriptor.size} expected"
             )
@@ -171,7 +186,7 @@ class _Download(io.BufferedIOBase):
             enough = self._arrived >= self._waited * _LEAST_RATE
             self._slow = 0 if enough else self._slow + 1
             self._waited, self._arrived = 0.0, 0
-            if not enough and len(piece) < self._descriptor.size - self._position:  # this piece is asked for again
+            if not enough and len(piece) < self._stop - self._position:  # this piece is asked for again
                 text = f"{self._descriptor.digest}: fewer than {_LEAST_RATE} bytes a second arrive"
                 raise TransientError(UnreachableError(text, hint="try again: what arrived is kept"))
         return piece
@@ -211,17 +226,20 @@ class _Download(io.BufferedIOBase):
     def _given_up(self, failure: TransientError | None) -> Exception:
         if failure is not None:
             return failure.error
-        missing = self._descriptor.size - self._position
+        missing = self._stop - self._position
         return IntegrityError(
             f"{self._descriptor.digest}: {self._descriptor.size} bytes were expected, the last {missing} never arrive"
         )
 
     def _open(self) -> Answer:
-        headers = {"Range": f"bytes={self._position}-"} if self._position else {}
+        last = self._stop - 1 if self._stop < self._descriptor.size else ""
+        headers = {"Range": f"bytes={self._position}-{last}"} if self._position or last else {}
         answer = self._ask(headers)
         try:
             if answer.status == 206:
                 self._check_range(answer)
+            elif last:
+                raise NoRangesError
             else:
                 self._check_size(answer, self._descriptor.size)
                 self._skip(answer, self._position)
@@ -234,12 +252,12 @@ class _Download(io.BufferedIOBase):
         size = self._descriptor.size
         found = answer.headers.get("Content-Range", "")[:_MAX_CONTENT_RANGE]
         span, _, total = found.partition("/")
-        if span != f"bytes {self._position}-{size - 1}" or total not in {str(size), "*"}:
+        if span != f"bytes {self._position}-{self._stop - 1}" or total not in {str(size), "*"}:
             raise IntegrityError(
-                f"{self._descriptor.digest}: bytes {self._position}-{size - 1}/{size} were asked for, "
+                f"{self._descriptor.digest}: bytes {self._position}-{self._stop - 1}/{size} were asked for, "
                 f"{found!r} was announced"
             )
-        self._check_size(answer, size - self._position)
+        self._check_size(answer, self._stop - self._position)
 
     def _check_size(self, answer: Answer, expected: int) -> None:
         if answer.size is not None and answer.size != expected:
@@ -252,3 +270,85 @@ class _Download(io.BufferedIOBase):
             if not piece:
                 raise IntegrityError(f"{self._descriptor.digest}: the answer ends before the bytes that are missing")
             count -= len(piece)
+
+
+class _WideDownload(_Download):
+    """A stream that goes on over several connections when its one connection proves to be slow."""
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        offset: int,
+        ask: Callable[[Mapping[str, str]], Answer],
+        pause: Callable[[int], None],
+        clock: Callable[[], float],
+        lanes: Lanes,
+    ) -> None:
+        super().__init__(descriptor, offset, ask, pause, clock)
+        self._lanes = lanes
+        self._granted = 0
+        self._parts: Parts | None = None
+        self._rate = 0.0
+        self._is_settled = False
+        lanes.enter()
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """Read what arrives next."""
+        if self._parts is None or self.closed:
+            piece = super().read1(size)
+            self._consider_widening()
+            return piece
+        try:
+            piece = self._parts.read1(BLOCK if size < 0 else min(size, BLOCK))
+        except NoRangesError:
+            self._narrow()
+            return self.read1(size)
+        self._position += len(piece)
+        self._judge(self._parts)
+        return piece
+
+    def close(self) -> None:
+        """Give up all connections."""
+        if not self.closed:
+            self._give_back()
+            self._lanes.leave()
+        super().close()
+
+    def _consider_widening(self) -> None:
+        """Judge one connection, once."""
+        answer = self._answer
+        if self._is_settled or answer is None or self._waited < _TRIAL:
+            return
+        self._is_settled = True
+        self._rate = self._arrived / self._waited
+        accepts = answer.status == 206 or answer.headers.get("Accept-Ranges", "").strip().lower() == "bytes"
+        if self._rate > _FAST or not accepts or self._stop - self._position < _LARGE:
+            return
+        self._granted = self._lanes.widen()
+        if self._granted:
+            self._abandon()
+            self._parts = Parts(self._fetch_part, self._position, self._stop, self._granted + 1)
+
+    def _fetch_part(self, start: int, stop: int) -> bytes:
+        with _Download(self._descriptor, start, self._ask, self._pause, self._clock, stop) as part:
+            part.begin()
+            return part.read(stop - start)
+
+    def _judge(self, parts: Parts) -> None:
+        """Go back to one connection at the end, or when several are not faster."""
+        if parts.waited >= 2 * _TRIAL and parts.arrived < parts.waited * self._rate * _GAIN:
+            parts.ask_no_more()
+        if parts.is_empty:
+            self._narrow()
+
+    def _narrow(self) -> None:
+        self._give_back()
+        if self._position < self._stop:
+            self._resume(None)
+
+    def _give_back(self) -> None:
+        if self._parts is not None:
+            self._parts.close()
+            self._parts = None
+            self._lanes.leave(self._granted)
+            self._granted = 0

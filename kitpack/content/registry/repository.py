@@ -8,24 +8,27 @@ Spec: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
 from __future__ import annotations
 
-import functools
+import io
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 from urllib.parse import urlencode
 
 from kitpack.content.registry import referrers as tag_schema
 from kitpack.content.registry.auth import actions
+from kitpack.content.registry.claims import announced, as_digest, manifest_type
 from kitpack.content.registry.download import open_download
 from kitpack.content.registry.exchange import Answer, Body
-from kitpack.content.registry.origin import shown
-from kitpack.content.registry.paging import MAX_PAGE, next_page, pages
-from kitpack.content.registry.upload import mount_blob, upload_blob
+from kitpack.content.registry.lanes import Lanes
+from kitpack.content.registry.paging import MAX_PAGE, pages
+from kitpack.content.registry.tags import tags_behind, tags_from
+from kitpack.content.registry.upload import Uploads
+from kitpack.content.registry.whereabouts import Record, Whereabouts
 from kitpack.content.target import Opener, Source, fetch_bytes, verified_blocks
 from kitpack.errors import (
     IntegrityError,
-    InvalidDigestError,
     InvalidReferenceError,
     NotFoundError,
     RegistryError,
@@ -34,7 +37,7 @@ from kitpack.errors import (
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import MAX_MANIFEST_SIZE, Manifest
-from kitpack.oci.mediatypes import INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, is_manifest
+from kitpack.oci.mediatypes import INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX
 from kitpack.oci.reference import Reference, is_tag
 from kitpack.settings import Settings
 
@@ -44,9 +47,8 @@ if TYPE_CHECKING:
 __all__ = ["Repository"]
 
 _ACCEPT = {"Accept": ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))}
-_TAGS_PER_PAGE = 1000  # some registries refuse to be asked for more
 _KEPT_MANIFESTS = 16
-_MAX_TAGS = 100_000
+_WORTH_ASKING = 2  # below, one request saves none
 _NOBODY = Digest("sha256", "0" * 64)
 _REFUSALS = frozenset(range(300, 500)) - {401, 403, 408, 429}
 _NO_HEAD = frozenset({400, 405, 406, 501})
@@ -77,6 +79,10 @@ class Repository:
         self._delete = (actions(name, "delete", "pull"),)
         self._has_referrers: bool | None = None
         self._manifests: OrderedDict[Digest, bytes] = OrderedDict()
+        self._uploads = Uploads(self.transport, name)
+        self._lanes = Lanes(settings.jobs)
+        self._whereabouts = Whereabouts.of(settings.home, registry)
+        self._records: Sequence[Record] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -115,14 +121,14 @@ class Repository:
             IntegrityError: When the registry answers with another digest than the one asked for.
             RegistryError: When it answers with something that is not a manifest.
         """
-        url, wanted = self._manifest_url(reference), _as_digest(reference)
+        url, wanted = self._manifest_url(reference), as_digest(reference)
         with self.transport.request("HEAD", url, scopes=self._pull, headers=_ACCEPT, expect={200, *_NO_HEAD}) as answer:
-            found = _announced(answer) if answer.status == 200 else None
+            found = announced(answer) if answer.status == 200 else None
         if found is None:
             answer = self.transport.request("GET", url, scopes=self._pull, headers=_ACCEPT, limit=MAX_MANIFEST_SIZE)
             algorithm = wanted.algorithm if wanted else "sha256"
             found = Descriptor(
-                media_type=_manifest_type(answer),
+                media_type=manifest_type(answer),
                 digest=Digest.of_bytes(answer.content, algorithm),
                 size=len(answer.content),
             )
@@ -132,8 +138,10 @@ class Repository:
 
     def fetch(self, descriptor: Descriptor, offset: int = 0) -> BinaryIO:
         """See :meth:`kitpack.content.target.Source.fetch`. Broken connections are resumed unnoticed."""
-        ask = functools.partial(self._get, self._url_of(descriptor))
-        return open_download(descriptor, offset, ask, self.transport.retry.pause)
+        if descriptor.is_manifest and (raw := self._manifests.get(descriptor.digest)):
+            return io.BytesIO(raw[offset:])
+        ask = partial(self._get, self._url_of(descriptor))
+        return open_download(descriptor, offset, ask, self.transport.retry.pause, lanes=self._lanes)
 
     def exists(self, descriptor: Descriptor) -> bool:
         """See :meth:`kitpack.content.target.Source.exists`.
@@ -159,17 +167,51 @@ class Repository:
         if descriptor.is_manifest:
             self._push_manifest(descriptor, open_at)
         elif not self.exists(descriptor):
-            upload_blob(self.transport, self.name, self._push, descriptor, open_at)
+            self._uploads.send(descriptor, open_at, partial(self.exists, descriptor))
+
+    def presumed(self, manifest: Manifest) -> frozenset[Digest]:
+        """See :meth:`kitpack.content.target.TakesMissing.presumed`: what came here last is there, if its manifest is.
+
+        The same manifest once more presumes nothing: pushing it again is how a damaged registry is repaired.
+        """
+        last = self._whereabouts.last(self.name)
+        if last is None or last.manifest == manifest.digest:
+            return frozenset()
+        shared = last.blobs & {child.digest for child in manifest.successors}
+        if len(shared) < _WORTH_ASKING:
+            return frozenset()
+        with self.transport.request(
+            "HEAD", self._manifest_url(str(last.manifest)), scopes=self._pull, headers=_ACCEPT, expect={200, *_REFUSALS}
+        ) as answer:
+            if answer.status == 200:
+                return shared
+        self._whereabouts.forget(self.name)
+        return frozenset()
+
+    def push_missing(self, descriptor: Descriptor, open_at: Opener, source: Source) -> bool:
+        """See :meth:`kitpack.content.target.TakesMissing.push_missing`.
+
+        It is taken over from the source when that is in the same registry, or from where a blob is known to be.
+        """
+        if isinstance(source, Repository) and source.registry == self.registry and source.name != self.name:
+            holder = source.name
+        else:
+            holder = next((one.repository for one in self._others() if descriptor.digest in one.blobs), "")
+        return self._uploads.send(descriptor, open_at, partial(self.exists, descriptor), holder)
+
+    def remember(self, manifest: Manifest) -> None:
+        """See :meth:`kitpack.content.target.Remembers.remember`."""
+        self._whereabouts.note(self.name, manifest)
 
     def fetch_named(self, reference: str) -> Manifest:
         """See :meth:`kitpack.content.target.ReadsNamed.fetch_named`."""
-        url, wanted = self._manifest_url(reference), _as_digest(reference)
+        url, wanted = self._manifest_url(reference), as_digest(reference)
         answer = self.transport.request("GET", url, scopes=self._pull, headers=_ACCEPT, limit=MAX_MANIFEST_SIZE)
         found = Digest.of_bytes(answer.content, wanted.algorithm if wanted else "sha256")
         if wanted not in (None, found):
             raise IntegrityError(f"{self.registry}/{self.name}: {wanted} was asked for, {found} was answered")
         self._remember(found, answer.content)
-        return Manifest.parse(answer.content, _manifest_type(answer), found)
+        return Manifest.parse(answer.content, manifest_type(answer), found)
 
     def publish(self, manifest: Manifest, reference: str) -> None:
         """See :meth:`kitpack.content.target.Publishes.publish`.
@@ -206,33 +248,16 @@ class Repository:
             )
 
     def tags(self) -> Iterator[str]:
-        """See :meth:`kitpack.content.target.ListsTags.tags`.
+        """See :meth:`kitpack.content.target.ListsTags.tags`: one page in memory at a time, and at most a million."""
+        return self.tags_from("")
 
-        Raises:
-            RegistryError: When there are more than a hundred thousand.
-        """
-        left = _MAX_TAGS
-        first = self.transport.request(
-            "GET", f"/v2/{self.name}/tags/list?n={_TAGS_PER_PAGE}", scopes=self._pull, limit=MAX_PAGE
-        )
-        for page in pages(self.transport, first, self._pull):
-            names = page.get("tags") or []
-            if not isinstance(names, list):
-                raise RegistryError(
-                    f"{self.registry}/{self.name}: expected a list of tags, found {type(names).__name__}"
-                )
-            left -= len(names)
-            if left < 0:
-                raise RegistryError(f"{self.registry}/{self.name} lists more than {_MAX_TAGS} tags")
-            yield from (name for name in names if isinstance(name, str) and is_tag(name))
+    def tags_from(self, beginning: str) -> Iterator[str]:
+        """See :meth:`kitpack.content.target.ListsTagsFrom.tags_from`: not all, where the registry lists in order."""
+        return tags_from(self.transport, self.name, self._pull, beginning)
 
     def tags_behind(self, last: str, limit: int) -> tuple[list[str], bool]:
         """See :meth:`kitpack.content.target.ListsTagsBehind.tags_behind`: one request."""
-        url = f"/v2/{self.name}/tags/list?{urlencode({'n': limit, 'last': last})}"
-        answer = self.transport.request("GET", url, scopes=self._pull, limit=MAX_PAGE)
-        names = answer.object().get("tags") or []
-        listed = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-        return listed, bool(next_page(answer))
+        return tags_behind(self.transport, self.name, self._pull, last, limit)
 
     def referrers(self, subject: Descriptor, artifact_type: str = "") -> Iterator[Descriptor]:
         """See :meth:`kitpack.content.target.ListsReferrers.referrers`.
@@ -254,12 +279,11 @@ class Repository:
                         raise RegistryError(f"{subject.digest} has more than {tag_schema.MAX_REFERRERS} referrers")
                     yield entry
 
-    def mount(self, descriptor: Descriptor, source: Source) -> bool:
-        """See :meth:`kitpack.content.target.Mounts.mount`. Only a repository of the same registry can be a source."""
-        if not isinstance(source, Repository) or source.registry != self.registry or source.name == self.name:
-            return False
-        scopes = (*self._push, actions(source.name, "pull"))
-        return mount_blob(self.transport, self.name, scopes, descriptor, source.name)
+    def _others(self) -> Sequence[Record]:
+        """What other repositories of the registry are known to have; read once, when something is missing."""
+        if self._records is None:
+            self._records = list(self._whereabouts.others(self.name))
+        return self._records
 
     def _get(self, url: str, headers: Mapping[str, str]) -> Answer:
         return self.transport.request("GET", url, scopes=self._pull, headers={**_ACCEPT, **headers}, expect={200, 206})
@@ -334,7 +358,7 @@ class Repository:
         return answer if supported else None
 
     def _manifest_url(self, reference: str) -> str:
-        if not is_tag(reference) and _as_digest(reference) is None:
+        if not is_tag(reference) and as_digest(reference) is None:
             raise InvalidReferenceError(f"{reference[:140]!r} is neither a tag nor a digest")
         return f"/v2/{self.name}/manifests/{reference}"
 
@@ -349,31 +373,6 @@ def _new_transport(registry: str, settings: Settings) -> Transport:
     )
 
     return Transport(registry, settings)
-
-
-def _as_digest(reference: str) -> Digest | None:
-    try:
-        return Digest.parse(reference)
-    except InvalidDigestError:
-        return None
-
-
-def _announced(answer: Answer) -> Descriptor | None:
-    """What the headers say, if they say all that is needed."""
-    digest = _as_digest(answer.headers.get("Docker-Content-Digest", ""))
-    if digest is None or answer.size is None or not is_manifest(answer.media_type):
-        return None
-    return Descriptor(media_type=answer.media_type, digest=digest, size=answer.size)
-
-
-def _manifest_type(answer: Answer) -> str:
-    if not is_manifest(answer.media_type):
-        raise RegistryError(
-            f"{shown(answer.url)} answered with {answer.media_type[:120] or 'no media type'!r}; expected a manifest",
-            hint="is this the address of a registry?",
-            status=answer.status,
-        )
-    return answer.media_type
 
 
 def _entries(page: Mapping[str, object]) -> Iterator[Descriptor]:

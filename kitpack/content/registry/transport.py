@@ -124,6 +124,7 @@ class Transport:
         url: str,
         *,
         scopes: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
         body: Body | None = None,
         expect: Container[int] = (200,),
     ) -> Answer:
@@ -133,7 +134,7 @@ class Transport:
             TransientError: When trying again may help.
             AuthError, DeniedError, UnreachableError, RegistryError, NotFoundError: When it will not.
         """
-        answer = self._authorised(method, absolute(self.base, url), scopes, {}, body, stay=False)
+        answer = self._authorised(method, absolute(self.base, url), scopes, headers or {}, body, stay=False)
         return self._checked(answer, expect)
 
     def _authorised(

@@ -1,93 +1,252 @@
 """Sending blobs to a registry: a session, one streamed PUT, and nothing stored that is not what it should be.
 
-Spec: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#post-then-put
+When a connection breaks off, the registry is asked how much has arrived, and gets the rest in chunks; from then on
+large blobs go in chunks. A registry that does not count what arrives (its ``Range`` does not advance by what was sent)
+gets every blob in one piece again.
+
+Spec: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-blobs
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, BinaryIO, cast
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from kitpack.content.registry.auth import actions
 from kitpack.content.registry.exchange import Answer, Body
 from kitpack.content.registry.origin import absolute, shown
+from kitpack.content.registry.outgoing import LocalReadError, Outgoing
 from kitpack.content.registry.retry import TransientError
 from kitpack.content.target import Opener
-from kitpack.errors import IntegrityError, KitpackError, RegistryError
+from kitpack.errors import AuthError, DeniedError, KitpackError, NotFoundError, RegistryError
 from kitpack.oci.descriptor import Descriptor
+from kitpack.oci.digest import Digest
 
 if TYPE_CHECKING:
     from kitpack.content.registry.transport import Transport
 
-__all__ = ["mount_blob", "upload_blob"]
+__all__ = ["CHUNK", "Uploads"]
 
-_HINT = "if a file was changed since it was packed, pack again; if not, the store is damaged: `kitpack verify` tells"
-_MOUNT_REFUSALS = frozenset({400, 403, 404, 405})
+CHUNK = 16 << 20
+"""Bytes of a chunk: what a further break costs at most. Smaller blobs are always sent in one piece."""
+
+_MOST_CHUNK = 1 << 30
+_MOUNT_REFUSALS = frozenset({400, 401, 403, 404, 405})
+_CHUNK_REFUSALS = frozenset({400, 404, 405, 411, 416, 501})
+_MAX_FRUITLESS = 5
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 
 
-def upload_blob(
-    transport: Transport, repository: str, scopes: Sequence[str], descriptor: Descriptor, open_at: Opener
-) -> None:
-    """Send a blob in one request, starting over with a fresh session when that fails by chance.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Session:
+    """An upload that is under way.
 
-    The bytes are hashed on their way. When they turn out not to be what the descriptor says, the last of them is not
-    sent, so no registry can store them.
-
-    Raises:
-        IntegrityError: When the local bytes are not what the descriptor says.
-        OSError: When they cannot be read.
-        RegistryError: When the registry does not take them.
+    Attributes:
+        place: Where the next bytes go.
+        received: How many the registry has.
+        chunk: The bytes it wants in a chunk.
     """
 
-    def attempt() -> None:
-        session = _begin(transport, repository, scopes)
+    place: str
+    received: int = 0
+    chunk: int = CHUNK
+
+
+class Uploads:
+    """The way of blobs into one repository. Safe to share between threads.
+
+    Args:
+        transport: The way to the registry.
+        repository: The name of the repository.
+    """
+
+    def __init__(self, transport: Transport, repository: str) -> None:
+        self._transport = transport
+        self._repository = repository
+        self._scopes: Sequence[str] = (actions(repository, "pull", "push"),)
+        self._is_chunkable = True
+        self._has_broken = False
+
+    def send(self, descriptor: Descriptor, open_at: Opener, is_there: Callable[[], bool], source: str = "") -> bool:
+        """Store a blob.
+
+        The bytes are hashed on their way. When they turn out not to be what the descriptor says, the last of them is
+        not sent, so no registry can store them.
+
+        Args:
+            descriptor: What is sent.
+            open_at: Where its bytes are.
+            is_there: Asks whether the blob is there after all: an answer can be lost when all is done.
+            source: Another repository of the registry that has it, to take it over from; empty for none.
+
+        Returns:
+            Whether bytes were sent; False when the registry took them over.
+
+        Raises:
+            IntegrityError: When the local bytes are not what the descriptor says.
+            OSError: When they cannot be read.
+            RegistryError: When the registry does not take them.
+        """
+        tries = count()
+
+        def attempt() -> bool:
+            is_first = next(tries) == 0
+            if not is_first and is_there():
+                return True
+            session = self._mount(descriptor.digest, source) if is_first and source else self._begin()
+            if session is None:
+                return False
+            self._fill(session, Outgoing(descriptor, open_at))
+            return True
+
         try:
-            _put(transport, session, scopes, descriptor, open_at)
+            return self._transport.retry.run(attempt)
+        except LocalReadError as failure:
+            raise failure.error from None
+
+    def _mount(self, digest: Digest, source: str) -> _Session | None:
+        """Take a blob over from another repository; a session when the registry would rather have the bytes."""
+        url = f"{self._uploads}?{urlencode({'mount': str(digest), 'from': source})}"
+        scopes = (*self._scopes, actions(source, "pull"))
+        try:
+            with self._transport.request_once(
+                "POST", url, scopes=scopes, expect={201, 202, *_MOUNT_REFUSALS}
+            ) as answer:
+                if answer.status == 201:
+                    return None
+                if answer.status == 202 and "mount=" not in answer.headers.get("Location", ""):  # as zot did once
+                    return _opened(answer)
+        except (AuthError, DeniedError):  # whoever may write here need not be allowed to read there
+            pass
+        return self._begin()
+
+    @property
+    def _uploads(self) -> str:
+        return f"/v2/{self._repository}/blobs/uploads/"
+
+    def _begin(self) -> _Session:
+        with self._transport.request("POST", self._uploads, scopes=self._scopes, expect={202}) as answer:
+            return _opened(answer)
+
+    def _fill(self, session: _Session, outgoing: Outgoing) -> None:
+        """Send the bytes of a blob in one piece, or in chunks once there is a reason to."""
+        if self._has_broken and self._is_chunkable and outgoing.descriptor.size > session.chunk:
+            self._send_chunks(session, outgoing)
+        else:
+            self._send_whole(session, outgoing)
+
+    def _send_whole(self, session: _Session, outgoing: Outgoing) -> None:
+        try:
+            self._finish(session, outgoing)
+        except TransientError as failure:
+            self._has_broken = True
+            if not self._is_chunkable or outgoing.descriptor.size <= session.chunk:
+                self._cancel(session)
+                raise
+            self._send_chunks(self._found_again(session, outgoing, failure), outgoing)
         except BaseException:
-            _cancel(transport, session, scopes)
+            self._cancel(session)
             raise
 
-    try:
-        transport.retry.run(attempt)
-    except _LocalReadError as failure:
-        raise failure.error from None
+    def _send_chunks(self, session: _Session, outgoing: Outgoing) -> None:
+        """Send what is missing, chunk by chunk; a break costs the rest of one."""
+        fruitless = 0
+        while True:
+            try:
+                while session.received < outgoing.descriptor.size:
+                    session = self._patch(session, outgoing)
+                    fruitless = 0
+                self._finish(session, outgoing)
+            except TransientError as failure:
+                fruitless += 1
+                if fruitless >= _MAX_FRUITLESS:
+                    self._cancel(session)
+                    raise
+                self._transport.retry.pause(fruitless - 1, failure.wait)
+                session = self._found_again(session, outgoing, failure)
+            except BaseException as error:  # noqa: BLE001 - raised again, in the words of who has to decide
+                self._cancel(session)
+                raise self._refused(error) from None
+            else:
+                return
+
+    def _refused(self, error: BaseException) -> BaseException:
+        """What a registry does not take in many pieces it may take in one."""
+        if isinstance(error, NotFoundError):
+            error = RegistryError(error.message, status=404)
+        if isinstance(error, RegistryError) and error.status in _CHUNK_REFUSALS:
+            self._is_chunkable = False
+            return TransientError(error)
+        return error
+
+    def _patch(self, session: _Session, outgoing: Outgoing) -> _Session:
+        """Send one chunk.
+
+        Raises:
+            RegistryError: With a status of 416 when the registry does not say that it has all of it.
+        """
+        start = session.received
+        length = min(session.chunk, outgoing.descriptor.size - start)
+        body = Body(size=length, open=lambda: outgoing.open(start, length))
+        with self._transport.request_once(
+            "PATCH",
+            session.place,
+            scopes=self._scopes,
+            headers={"Content-Range": f"{start}-{start + length - 1}"},
+            body=body,
+            expect={201, 202, 204},
+        ) as answer:
+            found = _received(answer)
+            if found != start + length:
+                raise RegistryError(
+                    f"{answer.method} {shown(answer.url)}: a chunk of {length} bytes is lost", status=416
+                )
+            return replace(session, place=_location(answer), received=found)
+
+    def _found_again(self, session: _Session, outgoing: Outgoing, failure: TransientError) -> _Session:
+        """Ask how much has arrived before a connection broke.
+
+        Raises:
+            TransientError: That failure, when the registry does not know, or says what cannot be.
+        """
+        with (
+            contextlib.suppress(KitpackError, TransientError),
+            self._transport.request(
+                "GET", session.place, scopes=self._scopes, expect={204, *range(400, 500)}
+            ) as answer,
+        ):
+            received = _received(answer) if answer.status == 204 else 0
+            if received > 1 and session.received <= received <= outgoing.hashed:
+                return replace(session, place=_location(answer), received=received)
+        self._cancel(session)
+        raise failure
+
+    def _finish(self, session: _Session, outgoing: Outgoing) -> None:
+        """Send what is missing, which may be nothing, and name the digest."""
+        descriptor = outgoing.descriptor
+        url = f"{session.place}{'&' if '?' in session.place else '?'}digest={quote(str(descriptor.digest), safe='')}"
+        body = Body(size=descriptor.size - session.received, open=lambda: outgoing.open(session.received))
+        if body.size == 0:
+            body = Body.of_bytes(b"" if session.received else outgoing.empty(), body.media_type)
+        with self._transport.request_once("PUT", url, scopes=self._scopes, body=body, expect={201, 404}) as answer:
+            if answer.status == 404:
+                raise _forgotten(answer)
+
+    def _cancel(self, session: _Session) -> None:
+        """Tell the registry that nothing more comes. It may not understand; then it forgets the session by itself."""
+        with contextlib.suppress(KitpackError, TransientError):
+            self._transport.request_once("DELETE", session.place, scopes=self._scopes, expect=range(200, 500)).close()
 
 
-def mount_blob(
-    transport: Transport, repository: str, scopes: Sequence[str], descriptor: Descriptor, source: str
-) -> bool:
-    """Take a blob over from another repository; False when the registry would rather have the bytes."""
-    query = urlencode({"mount": str(descriptor.digest), "from": source})
-    with transport.request(
-        "POST", f"{_uploads(repository)}?{query}", scopes=scopes, expect={201, 202, *_MOUNT_REFUSALS}
-    ) as answer:
-        if answer.status != 202:
-            return answer.status == 201
-        with contextlib.suppress(RegistryError):
-            _cancel(transport, _location(answer), scopes)
-    return False
-
-
-def _uploads(repository: str) -> str:
-    return f"/v2/{repository}/blobs/uploads/"
-
-
-def _begin(transport: Transport, repository: str, scopes: Sequence[str]) -> str:
-    with transport.request("POST", _uploads(repository), scopes=scopes, expect={202}) as answer:
-        return _location(answer)
-
-
-def _put(transport: Transport, session: str, scopes: Sequence[str], descriptor: Descriptor, open_at: Opener) -> None:
-    url = f"{session}{'&' if '?' in session else '?'}digest={quote(str(descriptor.digest), safe='')}"
-    body = Body(size=descriptor.size, open=lambda: _Proven(open_at(0), descriptor).as_stream())
-    if descriptor.size == 0:
-        body = Body.of_bytes(_empty(open_at, descriptor), body.media_type)
-    answer = transport.request_once("PUT", url, scopes=scopes, body=body, expect={201, 404})
-    with answer:
-        if answer.status == 404:
-            raise _forgotten(answer)
+def _opened(answer: Answer) -> _Session:
+    least = answer.headers.get("OCI-Chunk-Min-Length", "")[:12]
+    wanted = int(least) if least.isascii() and least.isdigit() else 0
+    return _Session(place=_location(answer), chunk=min(max(CHUNK, wanted), _MOST_CHUNK))
 
 
 def _forgotten(answer: Answer) -> Exception:
@@ -109,65 +268,7 @@ def _location(answer: Answer) -> str:
     return absolute(answer.url, location).partition("#")[0]
 
 
-def _cancel(transport: Transport, session: str, scopes: Sequence[str]) -> None:
-    """Tell the registry that nothing more comes. It may not understand; then it forgets the session by itself."""
-    with contextlib.suppress(KitpackError, TransientError):
-        transport.request_once("DELETE", session, scopes=scopes, expect=range(200, 500)).close()
-
-
-def _empty(open_at: Opener, descriptor: Descriptor) -> bytes:
-    with _Proven(open_at(0), descriptor) as stream:
-        return stream.read()
-
-
-class _LocalReadError(Exception):
-    """A local file that cannot be read, kept from being taken for a failure of the network."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class _Proven(io.RawIOBase):
-    """Local bytes on their way out, proven before the last of them leaves."""
-
-    def __init__(self, stream: BinaryIO, descriptor: Descriptor) -> None:
-        super().__init__()
-        self._stream = stream
-        self._descriptor = descriptor
-        self._hasher = descriptor.digest.hasher()
-        self._left = descriptor.size
-
-    def as_stream(self) -> BinaryIO:
-        return cast("BinaryIO", self)
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
-        wanted = self._left if size < 0 else min(size, self._left)
-        block = self._read_local(wanted) if wanted else b""
-        self._hasher.update(block)
-        self._left -= len(block)
-        if wanted and not block:
-            raise IntegrityError(f"{self._descriptor.digest}: the last {self._left} bytes are missing here", hint=_HINT)
-        if not self._left and (block or not self._descriptor.size):
-            self._prove()
-        return block
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-    def _prove(self) -> None:
-        if not self._descriptor.digest.matches(self._hasher) or self._read_local(1):
-            raise IntegrityError(
-                f"expected {self._descriptor.digest} and {self._descriptor.size} bytes, found other bytes",
-                hint=_HINT,
-            )
-
-    def _read_local(self, size: int) -> bytes:
-        try:
-            return self._stream.read(size)
-        except OSError as error:
-            raise _LocalReadError(error) from error
+def _received(answer: Answer) -> int:
+    """The number of bytes that a registry says to have; one and none look the same."""
+    found = _RANGE.fullmatch(answer.headers.get("Range", "").strip()[:40])
+    return int(found[1]) + 1 if found else 0

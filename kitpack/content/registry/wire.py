@@ -85,15 +85,16 @@ class Wire:
         with body.open() as stream:
             # An empty body must not be a stream: it would be sent in chunks, without a length.
             prepared.body = cast("bytes", stream) if body.size else b""
-            return self._exchange(prepared, strayed=strayed)
+            return self._exchange(prepared, strayed=strayed, patience=self._timeouts[1] if body.size else 0.0)
 
-    def _exchange(self, prepared: requests.PreparedRequest, *, strayed: bool) -> Answer:
+    def _exchange(self, prepared: requests.PreparedRequest, *, strayed: bool, patience: float = 0.0) -> Answer:
         method, url = prepared.method or "", prepared.url or ""
         try:
             response = self._adapter(Origin.of(url).scheme, strayed=strayed).send(
                 prepared,
                 stream=True,
-                timeout=self._timeouts,
+                # What is sent has the time of a connection: a server that writes to a slow disk needs more.
+                timeout=(max(self._timeouts[0], patience), self._timeouts[1]),
                 verify=str(self._settings.ca_file) if self._settings.ca_file else True,
                 cert=None if strayed else _client_certificate(self._settings),
                 proxies=_proxies(url),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["make_folders", "sync_file", "sync_folder", "write_all", "write_whole"]
+__all__ = ["begin_writing", "make_folders", "sync_file", "sync_folder", "write_all", "write_whole"]
 
 _CANNOT_SYNC_FOLDERS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 
@@ -23,6 +24,17 @@ def make_folders(path: Path) -> None:
     make_folders(path.parent)
     path.mkdir(exist_ok=True)
     sync_folder(path.parent)
+
+
+def begin_writing(fd: int, start: int, count: int) -> None:
+    """Let the system begin to bring a part of a file to the disk, so that less is left when somebody waits for it.
+
+    Nothing is promised: where the system takes no such hint, nothing happens.
+    """
+    if hasattr(os, "posix_fadvise"):  # not on macOS
+        with suppress(OSError):
+            # on Linux, what is not needed any more is written at once, and only what was written before is forgotten
+            os.posix_fadvise(fd, start, count, os.POSIX_FADV_DONTNEED)
 
 
 def sync_file(fd: int) -> None:

@@ -19,6 +19,7 @@ from kitpack.oci.jsontext import encode, parse_object
 from kitpack.oci.mediatypes import OCI_INDEX
 
 __all__ = [
+    "DIGESTS",
     "GC_LOCK",
     "INDEX",
     "INDEX_LOCK",
@@ -43,8 +44,11 @@ GC_LOCK = "gc.lock"
 LOADED = "loaded"
 """Where applications keep what they loaded from registries, in the local store's folder but no part of the layout."""
 
+DIGESTS = "digests"
+"""Where the digests of files that were packed are remembered; likewise."""
+
 _VERSION = "1.0.0"
-_UNFINISHED = frozenset({INDEX, INGEST, INDEX_LOCK, GC_LOCK, LOADED})
+_UNFINISHED = frozenset({INDEX, INGEST, INDEX_LOCK, GC_LOCK, LOADED, DIGESTS, "pins", "remotes"})
 
 
 def blob_path(root: Path, digest: Digest) -> Path:

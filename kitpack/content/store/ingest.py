@@ -10,19 +10,21 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitpack.content.store.durable import make_folders, sync_file, sync_folder, write_all
+from kitpack.content.store.durable import make_folders, sync_file, sync_folder
 from kitpack.content.store.folder import INGEST, blob_path, is_stored, touch
+from kitpack.content.store.intake import hash_range, take_in
 from kitpack.content.store.locks import is_same_file, try_exclusive
 from kitpack.content.target import Opener
 from kitpack.errors import IntegrityError, StoreError
 from kitpack.oci.descriptor import Descriptor
-from kitpack.oci.digest import BLOCK, Digest
+from kitpack.oci.digest import Digest
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -88,9 +90,7 @@ def add_blob(root: Path, open_at: Opener) -> tuple[Digest, int]:
     hasher = Digest("sha256", "").hasher()
     with _draft(root) as draft:
         with open_at(0) as stream:
-            while block := stream.read(BLOCK):
-                hasher.update(block)
-                write_all(draft.fd, block)
+            take_in(stream, draft.fd, hasher, sys.maxsize)
         digest = Digest("sha256", hasher.hexdigest())
         return digest, settle(root, draft, digest)
 
@@ -206,27 +206,19 @@ def _fill(fd: int, descriptor: Descriptor, open_at: Opener) -> None:
 
 def _continue(fd: int, descriptor: Descriptor, open_at: Opener, have: int) -> None:
     hasher = descriptor.digest.hasher()
-    _hash_file(fd, hasher)
+    hash_range(fd, hasher, 0, have)
+    os.lseek(fd, have, os.SEEK_SET)
     if have < descriptor.size or not have:
         _receive(fd, descriptor, open_at, have, hasher)
     if not descriptor.digest.matches(hasher):
         raise IntegrityError(f"expected {descriptor.digest}, received bytes of {hasher.name}:{hasher.hexdigest()}")
 
 
-def _hash_file(fd: int, hasher: _Hash) -> None:
-    os.lseek(fd, 0, os.SEEK_SET)
-    while block := os.read(fd, BLOCK):
-        hasher.update(block)
-
-
 def _receive(fd: int, descriptor: Descriptor, open_at: Opener, have: int, hasher: _Hash) -> None:
     left = descriptor.size - have
     with open_at(have) as stream:
-        while block := stream.read(min(BLOCK, left + 1)):
-            left -= len(block)
-            if left < 0:
-                raise IntegrityError(f"{descriptor.digest}: more bytes arrived than the {descriptor.size} expected")
-            hasher.update(block)
-            write_all(fd, block)
+        left -= take_in(stream, fd, hasher, left)
+        if not left and stream.read(1):
+            raise IntegrityError(f"{descriptor.digest}: more bytes arrived than the {descriptor.size} expected")
     if left:
         raise IntegrityError(f"{descriptor.digest}: {descriptor.size} bytes were expected, {left} are missing")

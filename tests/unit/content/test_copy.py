@@ -45,18 +45,27 @@ class Recording(Memory):
         self.done.append(("tag", reference))
 
 
-class Mounting(Memory):
-    """A target that has some blobs in another repository."""
+class Far(Memory):
+    """A target that must be asked what it lacks, presumes to have some things, and has others in another repository."""
 
-    def __init__(self, mountable: set[Digest]) -> None:
+    def __init__(self, mountable: set[Digest], presumes: frozenset[Digest] = frozenset()) -> None:
         super().__init__()
         self.mountable = mountable
+        self.presumes = presumes
+        self.asked: list[Digest] = []
 
-    def mount(self, descriptor: Descriptor, source: Source) -> bool:
-        if descriptor.digest not in self.mountable:
-            return False
-        super().push(descriptor, opener_of(fetch_bytes(source, descriptor)))
-        return True
+    def exists(self, descriptor: Descriptor) -> bool:
+        self.asked.append(descriptor.digest)
+        return super().exists(descriptor)
+
+    def presumed(self, manifest: Manifest) -> frozenset[Digest]:
+        return self.presumes
+
+    def push_missing(self, descriptor: Descriptor, open_at: Opener, source: Source) -> bool:
+        is_mounted, asked = descriptor.digest in self.mountable, list(self.asked)
+        super().push(descriptor, opener_of(fetch_bytes(source, descriptor)) if is_mounted else open_at)
+        self.asked = asked  # memory asks itself
+        return not is_mounted
 
 
 @pytest.fixture
@@ -132,17 +141,45 @@ def test_events_add_up_to_the_sizes(source: Memory) -> None:
     assert {name: moved[name] for name in sizes} == sizes
     assert {event.name: event.size for event in events if event.kind == "started"} == sizes
     assert {event.name: event.size for event in events if event.kind == "finished"} == sizes
-    assert {event.kind for event in events} == {"started", "moved", "finished"}
+    assert {event.name: event.size for event in events if event.kind == "planned"} == sizes
+    assert {event.kind for event in events[: len(sizes)]} == {"planned"}
+    assert {event.kind for event in events[len(sizes) :]} == {"started", "moved", "finished"}
 
 
-def test_what_can_be_mounted_is_not_fetched(source: Memory) -> None:
+def test_what_can_be_mounted_is_not_moved(source: Memory) -> None:
     mountable = {blob_of(FILES["a"]).digest, blob_of(FILES["e"]).digest}
-    target, watched, events = Mounting(mountable), Watched(source), list[Event]()
+    target, events = Far(mountable), list[Event]()
     copy(source, "v1", target, "v1", on_event=events.append)
     assert sorted(event.name for event in events if event.kind == "mounted") == ["a", "e"]
     assert sorted(event.name for event in events if event.kind == "finished" and event.name in FILES) == ["b", "c/d"]
+    assert not {"a", "e"} & {event.name for event in events if event.kind in ("started", "moved")}
     _assert_whole(target, "v1")
-    assert not watched.fetched
+
+
+def test_a_far_target_is_asked_once_about_each_blob(source: Memory) -> None:
+    target, events = Far(set()), list[Event]()
+    push_blob(target, FILES["a"])
+    target.asked.clear()
+    copy(source, "v1", target, on_event=events.append, jobs=1)
+    blobs = {blob_of(data).digest for data in FILES.values()} | {blob_of(CONFIG, EMPTY_CONFIG).digest}
+    assert Counter(target.asked[: len(blobs)]) == Counter(blobs)
+    assert [event.name for event in events if event.kind == "skipped"] == ["a"]
+    assert "a" not in {event.name for event in events if event.kind != "skipped"}
+
+
+def test_what_is_presumed_is_not_asked_about(source: Memory) -> None:
+    target = Far(set(), frozenset({blob_of(FILES["a"]).digest}))
+    push_blob(target, FILES["a"])
+    target.asked.clear()
+    copy(source, "v1", target, "v1", jobs=1)
+    assert blob_of(FILES["a"]).digest not in target.asked[:4]
+    _assert_whole(target, "v1")
+
+
+def test_what_is_presumed_in_vain_is_made_good(source: Memory) -> None:
+    target = Far(set(), frozenset(blob_of(data).digest for data in FILES.values()))
+    copy(source, "v1", target, "v1")
+    _assert_whole(target, "v1")
 
 
 def test_a_tag_of_other_content_is_not_moved_and_nothing_is_sent(source: Memory) -> None:
@@ -341,7 +378,7 @@ def test_one_failure_stops_the_others_and_is_the_one_reported() -> None:
     with pytest.raises(ConnectionAbortedError, match="first"):
         copy(source, "v1", Memory(), "v1", jobs=2, on_event=events.append)
     assert len([one for one in source.begun if one in digests]) < 10
-    assert "f29" not in {event.name for event in events}
+    assert "f29" not in {event.name for event in events if event.kind != "planned"}
 
 
 @pytest.mark.parametrize("kind", ["started", "moved", "finished"])

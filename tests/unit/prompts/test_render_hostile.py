@@ -97,6 +97,7 @@ GREEDY = [
     "{{ '%(a)0999999999d' | format(a=3) }}",
     "{{ '%.999999999f' % 3 }}",
     "{{ '%%%d%(a(b))99999d' % {'a(b)': 3} }}",
+    "{{ ('%(' * 500000) | format(a=1) }}",
     "{{ '%9999d' * 2000 % ((1,) * 2000) }}",
     "{{ 10**5000 }}",
     "{{ (0 - 10)**5000 }}",
@@ -118,8 +119,7 @@ GREEDY = [
     BIG + "{% filter upper %}{% for i in range(100000) %}{{ b }}{% endfor %}{% endfilter %}",
     BIG + "{% set c %}{% for i in range(100000) %}{{ b }}{% endfor %}{% endset %}",
     BIG + "{% macro m() %}{% for i in range(100000) %}{{ b }}{% endfor %}{% endmacro %}{{ m() }}",
-    BIG
-    + "{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}{% for i in range(9999) %}{{ b }}{% endfor %}{% endcall %}",
+    BIG + "{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}" + "{{ b }}" * 99 + "{% endcall %}",
     BIG + "{{ b | replace('a', b) }}",
     BIG + "{{ b.replace('a', b) }}",
     BIG + "{{ range(100000) | join(b) }}",

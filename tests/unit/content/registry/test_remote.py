@@ -14,7 +14,7 @@ from kitpack.content.target import (
     Deletes,
     ListsReferrers,
     ListsTags,
-    Mounts,
+    TakesMissing,
     Target,
     fetch_bytes,
     fetch_manifest,
@@ -65,7 +65,7 @@ def test_a_repository_can_do_all_that_a_place_may_do(repository: Repository) -> 
     assert isinstance(repository, ListsTags)
     assert isinstance(repository, ListsReferrers)
     assert isinstance(repository, Deletes)
-    assert isinstance(repository, Mounts)
+    assert isinstance(repository, TakesMissing)
 
 
 @pytest.mark.parametrize(
@@ -338,8 +338,8 @@ def _endless(size: int, name: str) -> Callable[[Seen], Reply]:
 
 
 def test_tags_without_end_end(registry: Registry, repository: Repository) -> None:
-    registry.rules.append(_endless(30_000, ""))
-    with pytest.raises(RegistryError, match="more than 100000 tags"):
+    registry.rules.append(_endless(300_000, ""))
+    with pytest.raises(RegistryError, match="more than 1000000 tags"):
         list(repository.tags())
     assert len(registry.seen) == 4
 
@@ -466,9 +466,11 @@ def test_a_real_registry_mounts(real: str, tmp_path: Path) -> None:
     with Repository(real, "mount/source", settings) as source:
         source.push(CONFIG, opener_of(b"{}"))
         target = Repository(real, "mount/target", settings, transport=source.transport)
-        assert target.mount(CONFIG, source)
+        assert not target.push_missing(CONFIG, opener_of(b""), source)
         assert target.exists(CONFIG)
-        assert not target.mount(Descriptor.of_bytes("x/y", b"nowhere"), source)
+        nowhere = Descriptor.of_bytes("x/y", b"nowhere")
+        assert target.push_missing(nowhere, opener_of(b"nowhere"), source)
+        assert target.exists(nowhere)
 
 
 def test_a_real_registry_without_the_repository(real: str, tmp_path: Path) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
+from kitpack.content.memory import Memory
 from kitpack.content.registry.credentials import Credential
 from kitpack.content.registry.repository import Repository
 from kitpack.content.registry.transport import Transport
+from kitpack.content.registry.upload import CHUNK
 from kitpack.content.target import opener_of
 from kitpack.errors import IntegrityError, NotFoundError, RegistryError
 from kitpack.oci.descriptor import Descriptor
@@ -141,7 +145,7 @@ def test_a_lost_upload_starts_over_with_a_fresh_session(
     registry.rule("PUT", UPLOADS, reply, reply)
     repository.push(BLOB, opener_of(DATA))
     assert registry.blobs == {str(BLOB.digest): DATA}
-    assert [method for method in methods(registry) if method != "DELETE"] == ["HEAD", *["POST", "PUT"] * 3]
+    assert [method for method in methods(registry) if method != "DELETE"] == ["HEAD", "POST", "PUT"] * 3
 
 
 def test_uploads_are_given_up_in_the_end(registry: Registry, repository: Repository) -> None:
@@ -238,35 +242,51 @@ def test_a_token_that_expires_on_the_way_is_renewed(registry: Registry, tmp_path
     assert [seen.headers["authorization"] for seen in registry.asked("PUT")] == ["Bearer t2", "Bearer t3"]
 
 
+def other(repository: Repository, tmp_path: Path) -> Repository:
+    """Another repository of the same registry."""
+    return Repository(repository.registry, "team/source", settings_in(tmp_path), transport=repository.transport)
+
+
 def test_blobs_are_mounted_from_another_repository(registry: Registry, repository: Repository, tmp_path: Path) -> None:
     registry.add_blob(DATA)
-    source = Repository(registry.address, "team/source", settings_in(tmp_path), transport=repository.transport)
-    assert repository.mount(BLOB, source)
+    assert not repository.push_missing(BLOB, never, other(repository, tmp_path))
     (post,) = registry.seen
     assert post.path == f"{UPLOADS}?mount=sha256%3A{BLOB.digest.hex}&from=team%2Fsource"
 
 
-def test_an_ordinary_session_instead_of_a_mount_is_cancelled(
+def never(offset: int) -> BinaryIO:
+    raise AssertionError("nothing had to be read")
+
+
+def test_what_cannot_be_mounted_is_sent_in_the_same_session(
     registry: Registry, repository: Repository, tmp_path: Path
 ) -> None:
-    source = Repository(registry.address, "team/source", settings_in(tmp_path), transport=repository.transport)
-    assert not repository.mount(BLOB, source)
-    assert methods(registry) == ["POST", "DELETE"]
+    assert repository.push_missing(BLOB, opener_of(DATA), other(repository, tmp_path))
+    assert methods(registry) == ["POST", "PUT"]
+    assert registry.blobs == {str(BLOB.digest): DATA}
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405])
+def test_a_session_at_an_odd_place_is_not_used(registry: Registry, repository: Repository, tmp_path: Path) -> None:
+    odd = Reply(status=202, headers={"Location": f"{UPLOADS}?mount=sha256%3Ax&from=y/session"})
+    registry.rule("POST", "mount=", odd)
+    assert repository.push_missing(BLOB, opener_of(DATA), other(repository, tmp_path))
+    assert methods(registry) == ["POST", "POST", "PUT"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
 def test_a_refused_mount_is_no_failure(registry: Registry, repository: Repository, tmp_path: Path, status: int) -> None:
-    registry.rule("POST", UPLOADS, Reply(status=status))
-    source = Repository(registry.address, "team/source", settings_in(tmp_path), transport=repository.transport)
-    assert not repository.mount(BLOB, source)
+    registry.rule("POST", "mount=", Reply(status=status, headers={"WWW-Authenticate": 'Bearer realm="x"'}))
+    assert repository.push_missing(BLOB, opener_of(DATA), other(repository, tmp_path))
+    assert registry.blobs == {str(BLOB.digest): DATA}
 
 
 def test_only_other_repositories_of_the_same_registry_can_be_mounted_from(
     registry: Registry, repository: Repository, tmp_path: Path
 ) -> None:
-    assert not repository.mount(BLOB, repository)
-    assert not repository.mount(BLOB, Repository("r.example", "team/source", settings_in(tmp_path)))
-    assert registry.seen == []
+    elsewhere = Repository("r.example", "team/source", settings_in(tmp_path))
+    for source in (repository, elsewhere, Memory()):
+        assert repository.push_missing(BLOB, opener_of(DATA), source)
+    assert registry.asked("POST", "mount=") == []
 
 
 def test_a_mount_needs_to_read_the_source(registry: Registry, tmp_path: Path) -> None:
@@ -275,5 +295,162 @@ def test_a_mount_needs_to_read_the_source(registry: Registry, tmp_path: Path) ->
         server.rule("GET", "/token", Reply(body=b'{"token": "t"}'))
         registry.rule("POST", "/v2/a/", Reply(status=401, headers=challenge))
         registry.add_blob(DATA)
-        assert target.mount(BLOB, Repository(registry.address, "b", settings_in(tmp_path), transport=target.transport))
+        source = Repository(registry.address, "b", settings_in(tmp_path), transport=target.transport)
+        assert not target.push_missing(BLOB, never, source)
         assert server.seen[0].query("scope") == ["repository:a:pull,push", "repository:b:pull"]
+
+
+def test_an_answer_that_is_lost_costs_a_question(registry: Registry, repository: Repository) -> None:
+    def store_and_break(seen: Seen) -> Reply | None:
+        if seen.method != "PUT" or registry.blobs:
+            return None
+        registry.add_blob(seen.body)
+        return Reply(status=0)
+
+    registry.rules.append(store_and_break)
+    assert repository.push_missing(BLOB, opener_of(DATA), Memory())
+    assert methods(registry).count("PUT") == 1
+    assert methods(registry)[-1] == "HEAD"
+
+
+BIG_DATA = noise(1 << 20) * 40
+BIG = Descriptor.of_bytes("application/octet-stream", BIG_DATA)
+
+
+def break_off(registry: Registry, *kept: int) -> None:
+    """Break the next requests that send bytes; of each, so many have arrived."""
+    left = list(kept)
+
+    def rule(seen: Seen) -> Reply | None:
+        if seen.method not in {"PUT", "PATCH"} or not left or not seen.body:
+            return None
+        registry.arrived += seen.body[: left.pop(0)]
+        return Reply(status=0)
+
+    registry.rules.append(rule)
+
+
+def sent(registry: Registry) -> int:
+    """Bytes of blobs that went out."""
+    return sum(len(seen.body) for seen in registry.seen if seen.method in {"PUT", "PATCH"})
+
+
+def test_a_broken_upload_goes_on_where_it_was(registry: Registry, repository: Repository) -> None:
+    break_off(registry, 30 << 20)
+    repository.push(BIG, opener_of(BIG_DATA))
+    assert registry.blobs == {str(BIG.digest): BIG_DATA}
+    assert methods(registry) == ["HEAD", "POST", "PUT", "GET", "PATCH", "PUT"]
+    assert sent(registry) == len(BIG_DATA) + (10 << 20)
+    assert registry.asked("PATCH")[0].headers["content-range"] == f"{30 << 20}-{(40 << 20) - 1}"
+
+
+def test_a_break_costs_the_rest_of_one_chunk(registry: Registry, repository: Repository) -> None:
+    break_off(registry, 0, CHUNK // 2, 0, CHUNK // 4)
+    repository.push(BIG, opener_of(BIG_DATA))
+    assert registry.blobs == {str(BIG.digest): BIG_DATA}
+    assert methods(registry).count("POST") == 2  # nothing had arrived at the first break
+    assert sent(registry) - len(BIG_DATA) <= len(BIG_DATA) + 3 * CHUNK
+
+
+def test_large_blobs_go_in_chunks_after_a_break(registry: Registry, repository: Repository) -> None:
+    break_off(registry, 20 << 20)
+    repository.push(BIG, opener_of(BIG_DATA))
+    registry.seen.clear()
+    more = b"more" + BIG_DATA
+    repository.push(Descriptor.of_bytes("x/y", more), opener_of(more))
+    repository.push(BLOB, opener_of(DATA))
+    assert methods(registry) == ["HEAD", "POST", *["PATCH"] * 3, "PUT", "HEAD", "POST", "PUT"]
+
+
+def test_a_registry_says_how_large_a_chunk_has_to_be(registry: Registry, repository: Repository) -> None:
+    break_off(registry, 2)
+    least = {"Location": f"{UPLOADS}session", "OCI-Chunk-Min-Length": str(30 << 20)}
+    registry.rule("POST", UPLOADS, Reply(status=202, headers=least))
+    repository.push(BIG, opener_of(BIG_DATA))
+    assert [len(seen.body) for seen in registry.asked("PATCH")] == [30 << 20, (10 << 20) - 2]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=202, headers={"Location": f"{UPLOADS}session"}),
+        Reply(status=201, headers={"Location": f"{UPLOADS}session", "Range": "0-9999999"}),
+        Reply(status=416),
+        Reply(status=405),
+        Reply(status=400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}'),
+    ],
+    ids=["no range", "a range that stands still", "416", "405", "400"],
+)
+def test_a_registry_that_does_not_count_gets_blobs_whole(
+    registry: Registry, repository: Repository, reply: Reply
+) -> None:
+    break_off(registry, 20 << 20)
+    registry.rule("PATCH", UPLOADS, reply)
+    repository.push(BIG, opener_of(BIG_DATA))
+    assert registry.blobs == {str(BIG.digest): BIG_DATA}
+    assert methods(registry) == ["HEAD", "POST", "PUT", "GET", "PATCH", "DELETE", "HEAD", "POST", "PUT"]
+    registry.seen.clear()
+    more = b"more" + BIG_DATA
+    repository.push(Descriptor.of_bytes("x/y", more), opener_of(more))
+    assert methods(registry) == ["HEAD", "POST", "PUT"]
+
+
+@pytest.mark.parametrize("state", [{"Range": "0-99999999"}, {"Range": "0-0"}, {"Range": "x"}, {}], ids=str)
+def test_a_session_that_is_not_what_it_was_is_not_used(
+    registry: Registry, repository: Repository, state: dict[str, str]
+) -> None:
+    break_off(registry, 20 << 20)
+    registry.rule("GET", UPLOADS, Reply(status=204, headers={"Location": f"{UPLOADS}session", **state}))
+    repository.push(BIG, opener_of(BIG_DATA))
+    assert registry.blobs == {str(BIG.digest): BIG_DATA}
+    assert methods(registry).count("POST") == 2
+
+
+def test_a_registry_that_loses_what_it_took_gets_it_again(registry: Registry, repository: Repository) -> None:
+    break_off(registry, 20 << 20)
+
+    def swap(seen: Seen) -> Reply | None:
+        if seen.method == "GET" and "uploads" in seen.path:
+            registry.arrived[:4] = b"\0\0\0\0"
+        return None
+
+    registry.rules.insert(0, swap)
+    repository.push(BIG, opener_of(BIG_DATA))
+    assert registry.blobs == {str(BIG.digest): BIG_DATA}
+
+
+def test_a_file_that_changes_while_it_is_sent_again_is_never_stored(registry: Registry, repository: Repository) -> None:
+    opened: list[int] = []
+
+    def open_at(offset: int) -> BinaryIO:
+        opened.append(offset)
+        return io.BytesIO(BIG_DATA[offset:] if len(opened) == 1 else b"x" * (len(BIG_DATA) - offset))
+
+    break_off(registry, 20 << 20)
+    with pytest.raises((IntegrityError, RegistryError)):
+        repository.push(BIG, open_at)
+    assert registry.blobs == {}
+
+
+def test_a_server_may_take_its_time_to_read(registry: Registry, tmp_path: Path) -> None:
+    transport = Transport(registry.address, settings_in(tmp_path), timeouts=(0.2, 20.0))
+    repository = Repository(registry.address, "team/bot", settings_in(tmp_path), transport=transport)
+    with repository, socket.socket() as slow:
+        slow.bind(("127.0.0.1", 0))
+        slow.listen()
+        place = f"http://127.0.0.1:{slow.getsockname()[1]}/put"
+        registry.rule("POST", UPLOADS, Reply(status=202, headers={"Location": place}))
+        reader = threading.Thread(target=_read_late, args=(slow, len(BIG_DATA)))
+        reader.start()
+        repository.push(BIG, opener_of(BIG_DATA))
+        reader.join()
+
+
+def _read_late(listener: socket.socket, size: int) -> None:
+    """Take a request, look away for longer than a connection may take to open, and read it then."""
+    with listener.accept()[0] as connection:
+        threading.Event().wait(0.6)
+        left = size
+        while left > 0:
+            left -= len(connection.recv(1 << 20))
+        connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
