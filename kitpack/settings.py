@@ -186,8 +186,16 @@ def _actor(environ: Mapping[str, str]) -> str:
     for name in ("KITPACK_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID"):
         if named := environ.get(name, "").strip():
             return named[:200]
-    user = environ.get("USER") or environ.get("LOGNAME") or str(os.getuid())
-    return f"{user}@{platform.node() or 'localhost'}"[:200]
+    return f"{_user(environ)}@{platform.node() or 'localhost'}"[:200]
+
+
+def _user(environ: Mapping[str, str]) -> str:
+    import pwd
+
+    try:
+        return environ.get("USER") or environ.get("LOGNAME") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container, a user needs no name
+        return str(os.getuid())
 
 
 def _data_folder(environ: Mapping[str, str]) -> Path:
