@@ -228,7 +228,9 @@ def _kitfile(bundle: Bundle) -> Kitfile | None:
 
     kitfile, faults = declared_kitfile(bundle)
     if faults:
-        raise KitfileError(faults)
+        refusal = KitfileError(faults)
+        refusal.hint = "the policy in it cannot be read; name the gates in a file: --policy FILE"
+        raise refusal
     return kitfile
 
 

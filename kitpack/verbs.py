@@ -14,6 +14,7 @@ Every function takes ``settings``; without them the environment decides (see :mo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,22 +138,16 @@ def push(  # noqa: PLR0913 - one more listener
         raise UsageError(f"{what} is a folder: say where to push it", hint=f"kitpack push {what} HOST/NAME:TAG")
     target = target_place(destination or str(what), settings)
     tag = target.require_tag()
-    source: Source
-    if is_folder(what):
-        source = store = Onward(
-            target.target, lambda: force or _is_free(target.target, tag), jobs=settings.jobs, on_event=on_event
-        )
-        gate = lint_gate(on_finding=on_finding) if lint else open_gate
-        with leased(target.target):
-            packed = pack_into(
-                store, what, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_read, gate=gate
-            )
-    else:
+    send = partial(copy_content, referrers=referrers, force=force, jobs=settings.jobs, on_event=on_event)
+    if not is_folder(what):
         local = local_place(str(what), settings)
-        source, packed = local.target, local.resolve()
-    return copy_content(
-        source, packed, target.target, tag, referrers=referrers, force=force, jobs=settings.jobs, on_event=on_event
-    )
+        return send(local.target, local.resolve(), target.target, tag)
+    gate = lint_gate(on_finding=on_finding) if lint else open_gate
+    with leased(target.target):
+        may_begin = partial(_may_begin, target.target, tag, force=force)
+        store = Onward(target.target, may_begin, jobs=settings.jobs, on_event=on_event)
+        packed = pack_into(store, what, kitfile, settings, follow_symlinks=follow_symlinks, on_event=on_read, gate=gate)
+        return send(store, packed, target.target, tag)
 
 
 def pull(
@@ -260,6 +255,7 @@ def unpack(
     *,
     only: Iterable[str] = (),
     overwrite: bool = False,
+    link: bool = False,
     local: bool = False,
     settings: Settings | None = None,
     on_event: OnEvent = ignore,
@@ -271,6 +267,7 @@ def unpack(
         folder: Where to.
         only: Types (``prompts``, ``configs``, …), paths and globs; nothing means everything.
         overwrite: Whether files that were changed may be replaced.
+        link: Whether weights become read-only links to the store's content, which must be there, instead of copies.
         local: Whether to look into the local store only.
         settings: The surroundings.
         on_event: Told about progress.
@@ -283,19 +280,24 @@ def unpack(
     from kitpack.artifact.unpack import unpack as unpack_bundle
 
     settings = settings or Settings.from_env()
+    bundle = look(reference, local=local, settings=settings)
+    store = bundle.source if isinstance(bundle.source, Layout) else local_store(settings)
     return unpack_bundle(
-        look(reference, local=local, settings=settings),
+        bundle,
         Path(folder),
         reference=reference,
         only=Selection.parse(only),
         overwrite=overwrite,
+        link=store.path if link else None,
         jobs=settings.jobs,
         on_event=on_event,
     )
 
 
-def _is_free(target: Source, tag: str) -> bool:
-    """Whether nothing has this tag, so that whatever is packed may be sent before its digest is known."""
+def _may_begin(target: Source, tag: str, *, force: bool) -> bool:
+    """Whether a bundle may be sent before its digest is known: nothing has the tag, or it may be moved."""
+    if force:
+        return True
     try:
         target.resolve(tag)
     except NotFoundError:

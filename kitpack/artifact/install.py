@@ -206,8 +206,11 @@ def _move_all(folder: Path, staging: Path, journal: _Journal, remove: Sequence[s
     _displace(folder, displaced, [*journal.paths, RECORD_NAME])
     for path, mode in modes.items():
         (folder / path).chmod(mode)
-    for path in [*journal.paths, RECORD_NAME]:
+    for path in journal.paths:
         _move(staging / TREE / path, folder / path)
+    for path in folders_above(journal.paths):
+        sync_folder(folder / path)  # the record must not be there without what it tells of
+    _move(staging / TREE / RECORD_NAME, folder / RECORD_NAME)
 
 
 def _displace(folder: Path, displaced: Path, paths: Iterable[str]) -> None:

@@ -25,6 +25,7 @@ from kitpack.artifact.dialects import Layer, read_layer
 from kitpack.artifact.extract import Member
 from kitpack.artifact.install import TREE, is_moving
 from kitpack.artifact.installed import InstalledFile, hash_file
+from kitpack.artifact.linking import is_linkable, link_blob
 from kitpack.artifact.paths import MAX_DEPTH, Tree, shown
 from kitpack.artifact.select import Selection
 from kitpack.content.copy import blaming
@@ -105,6 +106,7 @@ def stage(
     only: Selection,
     jobs: int,
     on_event: OnEvent,
+    link: Path | None = None,
 ) -> dict[str, InstalledFile]:
     """Bring every file that is not in place, verified, to its path below ``tree``; say what they are.
 
@@ -116,6 +118,7 @@ def stage(
         only: The members of archives to write.
         jobs: Layers fetched at the same time.
         on_event: Told about progress, from several threads.
+        link: The layout that weights are linked from.
 
     Raises:
         UnpackError: When the files would be beyond all proportion to the bundle.
@@ -132,14 +135,18 @@ def stage(
     plain = [layer for layer in wanted if layer.verbatim]
     budget = _Budget.of(wanted)
     budget.spend(sum(layer.descriptor.size for layer in plain))
-    blobs = {layer.descriptor.digest: layer for layer in plain}
+    linked = [layer for layer in plain if link and is_linkable(layer)]
+    copied = [layer for layer in plain if not (link and is_linkable(layer))]
+    blobs = {layer.descriptor.digest: layer for layer in copied}
     side_by_side(partial(_fetch, bundle, staging), blobs.values(), jobs, on_event)
+    if link:
+        side_by_side(partial(link_blob, link, tree), linked, jobs, on_event)
     staged: dict[str, InstalledFile] = {}
     for layer in wanted:
         if not layer.verbatim:
             writing = _Writing(tree=tree, names=names, budget=budget, only=only)
             staged.update(_extract(bundle, layer, writing, on_event))
-    _place_all(plain, staging)
+    _place_all(copied, staging)
     return {**staged, **{layer.path: staged_file(layer) for layer in plain}}
 
 

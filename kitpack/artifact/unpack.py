@@ -19,12 +19,14 @@ from kitpack.artifact.conflicts import refuse_changes, refuse_obstacles
 from kitpack.artifact.dialects import Layer
 from kitpack.artifact.install import TREE, move_back, move_in
 from kitpack.artifact.installed import Installed, InstalledFile, is_unchanged
+from kitpack.artifact.linking import is_linkable, may_stay, read_only, refuse_unlinkable
 from kitpack.artifact.paths import check_tree
 from kitpack.artifact.select import EVERYTHING, Selection
 from kitpack.artifact.staging import archive_key, open_staging, stage, staged_file
 from kitpack.content.copy import leased
 from kitpack.content.events import OnEvent, ignore
-from kitpack.content.store.durable import sync_folder
+from kitpack.content.store.durable import sync_folder, sync_tree
+from kitpack.content.store.folder import blob_path
 from kitpack.errors import NotFoundError
 
 __all__ = ["Unpacked", "unpack"]
@@ -52,6 +54,7 @@ def unpack(
     reference: str = "",
     only: Selection = EVERYTHING,
     overwrite: bool = False,
+    link: Path | None = None,
     jobs: int = 4,
     on_event: OnEvent = ignore,
 ) -> Unpacked:
@@ -67,29 +70,35 @@ def unpack(
         reference: What the user called it, for the record.
         only: The files to write; the others are left as they are.
         overwrite: Whether changed files may be replaced, or removed when this version lacks them.
+        link: The layout whose weights get a second name in the folder, read-only, instead of being copied.
         jobs: Layers fetched at the same time.
         on_event: Told about progress, from several threads.
 
     Raises:
         FileConflictError: When files would be overwritten that were changed, or something else is in the way.
         UnsafePathError: When a path in the bundle is not safe.
-        UnpackError: When the files would be beyond all proportion, or part of the folder is on another file system.
+        UnpackError: When the files would be beyond all proportion, or part of the folder is on another file system;
+            when weights are to be linked and cannot be.
         IntegrityError, NotFoundError: When content is damaged or missing.
         StoreError: When another process is unpacking into the folder, or its record is damaged.
     """
     _refuse_nameless(bundle)
     layers = [layer for layer in bundle.layers if only.may_reach_into(layer)]
+    if link:
+        layers = [read_only(layer) for layer in layers]
     check_tree([layer.path for layer in layers if layer.verbatim])
     plain = {layer.path: staged_file(layer) for layer in layers if layer.verbatim}
     with leased(bundle.source), open_staging(folder) as staging:
         move_back(folder, staging)
         before = Installed.load(folder) or Installed()
         before = before.unstamped() if overwrite else before  # whoever says so may know of damage that no stamp shows
-        kept = _in_place(folder, before, layers, only)
+        kept = _in_place(folder, before, layers, only, link)
         refuse_obstacles(folder, plain, _removable(_leaving(before, plain, only)))  # before hours are spent on fetching
         if not overwrite:
             refuse_changes(folder, before, {path: file for path, file in plain.items() if path not in kept})
-        staged = stage(bundle, layers, kept, staging, only, jobs, on_event)
+        if link:
+            refuse_unlinkable(link, layers, staging)
+        staged = stage(bundle, layers, kept, staging, only, jobs, on_event, link)
         new = {**kept, **staged}
         only.check([*new], bundle.layers)
         leaving = _leaving(before, new, only)
@@ -100,6 +109,7 @@ def unpack(
             new = _adopted(folder, before, kept, staged)
         ours = _described(bundle, reference, staging / TREE, new, staged)
         record = _record(bundle, reference, before.without(leaving), ours, _whole_archives(layers, new, only))
+        sync_tree(staging / TREE)
         record.save(staging / TREE, staging)
         _install(folder, staging, sorted(staged), sorted(gone), kept)
         _settle(folder, staging, record, ours)
@@ -133,7 +143,9 @@ def _refuse_nameless(bundle: Bundle) -> None:
         )
 
 
-def _in_place(folder: Path, before: Installed, layers: Sequence[Layer], only: Selection) -> dict[str, InstalledFile]:
+def _in_place(
+    folder: Path, before: Installed, layers: Sequence[Layer], only: Selection, link: Path | None
+) -> dict[str, InstalledFile]:
     """The files that are there already, so that nothing need be fetched for them."""
     kept: dict[str, InstalledFile] = {}
     for layer in layers:
@@ -144,8 +156,9 @@ def _in_place(folder: Path, before: Installed, layers: Sequence[Layer], only: Se
             found = {path: one for path, one in members if whole or only.covers(layer.role, path)}
             modes = {path: one.mode if layer.archived else file.mode for path, one in found.items()}
             found = {path: replace(one, role=layer.role, mode=modes[path]) for path, one in found.items()}
-        elif is_unchanged(folder / layer.path, known := before.recalled(layer.path, file)):
-            found = {layer.path: known}
+        elif is_unchanged(location := folder / layer.path, known := before.recalled(layer.path, file)):
+            blob = blob_path(link, layer.descriptor.digest) if link and is_linkable(layer) else None
+            found = {layer.path: known} if may_stay(location, file.mode, blob) else {}
         else:
             found = {}
         kept.update((path, one.stamped(folder / path)) for path, one in found.items())

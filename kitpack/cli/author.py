@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,7 @@ from kitpack.cli.options import (
 from kitpack.cli.progress import progress
 from kitpack.cli.render import print_json, say
 from kitpack.cli.types import FOLDER, FOLDER_OR_REFERENCE, REFERENCE, Words, require_tag
-from kitpack.errors import UsageError
+from kitpack.errors import TagExistsError, UsageError
 from kitpack.releases.numbers import BUMPS, Bump
 from kitpack.settings import Settings
 
@@ -188,6 +189,7 @@ def pack_command(
     with ExitStack() as stack:
         name = _named(folder, tag, bump, kitfile, stack, calver=calver, quiet=quiet or as_json, settings=settings)
         _look_back(folder, name, kitfile, strict=strict, asked=bool(bump or calver), quiet=quiet, settings=settings)
+        stack.enter_context(_offering_a_number(chosen=tag is None))
         stack.enter_context(minding_channels(name, force=force, quiet=quiet, settings=settings, local=True))
         meter = stack.enter_context(progress("packing", quiet=quiet or as_json))
         packed = verbs.pack(
@@ -244,6 +246,22 @@ def _named(
         require_tag(tag)
         return tag
     return numbering.own_name(folder, kitfile)
+
+
+@contextmanager
+def _offering_a_number(*, chosen: bool) -> Iterator[None]:
+    """Where a version that the Kitfile says is taken, say how to get the next one.
+
+    Raises:
+        TagExistsError: In better words.
+    """
+    try:
+        yield
+    except TagExistsError as error:
+        if not chosen:
+            raise
+        hint = "--bump patch takes the next version and writes it into the Kitfile; -t REF names another one"
+        raise TagExistsError(error.message, hint=hint) from None
 
 
 def _look_back(

@@ -93,7 +93,8 @@ def serve_command(
         click.echo(url)
         what = "the local store" if root is None else "the layout"
         say(f"serving {what}, {folder}{', read-only' if read_only else ''}; Ctrl-C ends it", quiet=quiet)
-        say(f"try: {_next_command(folder, url, read_only=read_only)}", quiet=quiet)
+        trust = f" --ca-file {tls_cert}" if tls and is_loopback(host) else ""
+        say(f"try: {_next_command(folder, url, read_only=read_only)}{trust}", quiet=quiet)
 
     if serve(wanted, ready) == signal.SIGINT:
         say("stopped", quiet=quiet)

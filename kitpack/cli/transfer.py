@@ -170,6 +170,7 @@ def copy_command(
     "--only", type=_TYPES, multiple=True, help="Types (prompts,configs,...), paths or globs; separate with commas."
 )
 @click.option("--overwrite", is_flag=True, help="Replace or remove files that were changed.")
+@click.option("--link", is_flag=True, help="Link weights from the local store, read-only, instead of copying them.")
 @local_option
 @json_option
 @quiet_option
@@ -180,6 +181,7 @@ def unpack_command(
     folder: Path,
     only: tuple[tuple[str, ...], ...],
     overwrite: bool,
+    link: bool,
     local: bool,
     as_json: bool,
     quiet: bool,
@@ -201,6 +203,7 @@ def unpack_command(
             folder,
             only=words,
             overwrite=overwrite,
+            link=link,
             local=local,
             settings=settings,
             on_event=meter,

@@ -46,7 +46,7 @@ class _Counting(NodeTransformer):
 
     def visit_Template(self, node: nodes.Template) -> nodes.Template:  # noqa: N802
         self.generic_visit(node)
-        node.body.insert(0, _charge(node))
+        node.body.insert(0, _charge(node, _CALL))
         return node
 
     def visit_Macro(self, node: nodes.Macro) -> nodes.Macro:  # noqa: N802

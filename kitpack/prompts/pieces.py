@@ -35,17 +35,17 @@ Piece: TypeAlias = str | Place | Found
 
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]")
 _NAME = re.compile(r"[^\W\d]\w*")
-_STACHES = re.compile(r"(\\?)\{\{(\{?)(!--.*?--|.*?)(\}?)\}\}", re.DOTALL)
+_STACHES = re.compile(r"(\\?)\{\{(\{?)([^{}]*)(\}?)\}\}|\{\{")
 _WAY = re.compile(r"\s*([^\W\d]\w*(?:\.[^\W\d][\w-]*)*)\s*")
 
 
 def braces(text: str) -> Iterator[Piece]:
     """Read a template with names in single braces; two braces stand for one."""
-    end = 0
+    end, line = 0, 1
     for found in _BRACES.finditer(text):
         yield text[end : found.start()]
+        line += text.count("\n", end, found.start())
         end = found.end()
-        line = text.count("\n", 0, found.start()) + 1
         if found[0] in ("{{", "}}"):
             yield found[0][0]
         elif found[1] is not None and _NAME.fullmatch(found[1]):
@@ -57,20 +57,26 @@ def braces(text: str) -> Iterator[Piece]:
 
 def handlebars(text: str) -> Iterator[Piece]:
     """Read a template with names in double braces; whatever else Handlebars offers is a fault."""
-    end = 0
+    end, line = 0, 1
     for found in _STACHES.finditer(text):
         yield text[end : found.start()]
+        line += text.count("\n", end, found.start())
+        yield _stache(found, line)
+        line += found[0].count("\n")
         end = found.end()
-        line = text.count("\n", 0, found.start()) + 1
-        escaped, opened, inside, closed = found.groups()
-        if inside.startswith("!") and not (escaped or opened):
-            continue
-        way = _WAY.fullmatch(inside)
-        if way and not escaped and bool(opened) == bool(closed) and way[1] not in _WORDS:
-            yield Place(tuple(way[1].split(".")), line)
-        else:
-            yield Found(line, f"{found[0][:60]!r} is not supported", _advice(inside.strip()))
     yield text[end:]
+
+
+def _stache(found: re.Match[str], line: int) -> Piece:
+    escaped, opened, inside, closed = found.groups()
+    if inside is None:
+        return Found(line, "the place that starts with '{{' has no end", "close it with }}; a name holds no braces")
+    if inside.startswith("!") and not (escaped or opened):
+        return ""
+    way = _WAY.fullmatch(inside)
+    if way and not escaped and bool(opened) == bool(closed) and way[1] not in _WORDS:
+        return Place(tuple(way[1].split(".")), line)
+    return Found(line, f"{found[0][:60]!r} is not supported", _advice(inside.strip()))
 
 
 _WORDS = frozenset({"else", "this", "history", "role", "media", "section", "json", "true", "false", "null"})

@@ -61,20 +61,27 @@ def template_names(form: str, texts: Iterable[str], path: str, includes: Mapping
         includes: What they take in, by path.
     """
     if form in JINJA:
-        return frozenset[str]().union(*(_jinja_names(text, path, includes, ()) for text in texts))
+        known: dict[str, frozenset[str]] = {}
+        return frozenset[str]().union(*(_jinja_names(text, path, includes, known) for text in texts))
     read = {"braces": braces, "dotprompt": handlebars}.get(form)
     return frozenset[str]().union(*(names_in(read(text)) for text in texts)) if read else frozenset()
 
 
-def _jinja_names(text: str, path: str, includes: Mapping[str, Include], above: tuple[str, ...]) -> frozenset[str]:
+def _jinja_names(
+    text: str, path: str, includes: Mapping[str, Include], known: dict[str, frozenset[str]]
+) -> frozenset[str]:
+    """The names of one template; ``known`` are those of the includes that were looked at, each of them once."""
     from kitpack.prompts.jinja import uses_of
 
     uses = uses_of(text)
     names = set(uses.names)
     for written, _, sees in uses.includes:
         found = resolve(path, written)
-        if sees and found in includes and found not in above:
-            names |= _jinja_names(includes[found].text, found, includes, (*above, found)) - uses.own
+        if sees and found in includes:
+            if found not in known:
+                known[found] = frozenset()
+                known[found] = _jinja_names(includes[found].text, found, includes, known)
+            names |= known[found] - uses.own
     return frozenset(names)
 
 

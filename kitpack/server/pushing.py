@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -29,6 +29,7 @@ __all__ = ["BlobPushes"]
 _CHUNK = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})")
 _ALGORITHMS = ("sha256", "sha512")
 _LOOKS, _LOOK_EVERY = 25, 0.02
+_SYNC_EVERY = 16 << 20
 
 
 class BlobPushes:
@@ -147,10 +148,13 @@ class BlobPushes:
         length = _check_chunk(request, session, self._state(session))
         before = session.size
 
-        async def take(data: bytes) -> None:
-            await self._threads.write(partial(session.append, data))
+        async with _synced_meanwhile(self._threads, session) as go_on:
 
-        await receive(request, take)
+            async def take(data: bytes) -> None:
+                await self._threads.write(partial(session.append, data))
+                await go_on()
+
+            await receive(request, take)
         if length is not None and session.size - before != length:
             await self._threads.write(partial(self._uploads.drop, session))
             raise RefusedError(
@@ -171,6 +175,31 @@ class BlobPushes:
             "Range": f"0-{max(session.size - 1, 0)}",
             "Docker-Upload-UUID": session.id,
         }
+
+
+@asynccontextmanager
+async def _synced_meanwhile(threads: Threads, session: Session) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Let the disk work while more bytes arrive, so that little is left to wait for in the end.
+
+    Yields what is to be called after every batch. A disk that fails says so once, so nothing it says may be lost.
+    """
+    running: list[asyncio.Future[None]] = []
+    synced = session.size
+
+    async def go_on() -> None:
+        nonlocal synced
+        if session.size - synced < _SYNC_EVERY or (running and not running[0].done()):
+            return
+        if running:
+            await running.pop()
+        synced = session.size
+        running.append(asyncio.ensure_future(threads.sync(session.sync)))
+
+    try:
+        yield go_on
+    finally:
+        if running:
+            await running.pop()
 
 
 def _check_chunk(request: web.BaseRequest, session: Session, state: Mapping[str, str]) -> int | None:

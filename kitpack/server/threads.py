@@ -14,11 +14,12 @@ R = TypeVar("R")
 
 
 class Threads:
-    """One pool for reading, one for changes, which may have to wait for others, and a small one for passwords."""
+    """One pool for reading, one for changes, which may have to wait for others, and small ones for the rest."""
 
     def __init__(self) -> None:
         self._reads = ThreadPoolExecutor(8, "kitpack-serve-read")
         self._writes = ThreadPoolExecutor(8, "kitpack-serve-write")
+        self._syncs = ThreadPoolExecutor(4, "kitpack-serve-sync")
         self._checks = ThreadPoolExecutor(2, "kitpack-serve-check")
         self._log = ThreadPoolExecutor(1, "kitpack-serve-log")
 
@@ -29,6 +30,10 @@ class Threads:
     async def write(self, work: Callable[[], R]) -> R:
         """Run something that changes the layout, or takes its locks."""
         return await _run(self._writes, work)
+
+    async def sync(self, work: Callable[[], R]) -> R:
+        """Run something that does nothing but wait for the disk."""
+        return await _run(self._syncs, work)
 
     async def check(self, work: Callable[[], R]) -> R:
         """Run something that computes for long."""
@@ -41,7 +46,7 @@ class Threads:
 
     def close(self, *, wait: bool) -> None:
         """End the threads; without waiting, they end when their work does."""
-        for pool in (self._reads, self._writes, self._checks):
+        for pool in (self._reads, self._writes, self._syncs, self._checks):
             pool.shutdown(wait=wait, cancel_futures=True)
         self._log.shutdown(wait=wait)
 

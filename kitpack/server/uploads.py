@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
-from kitpack.content.store.durable import write_all
+from kitpack.content.store.durable import start_sync, write_all
 from kitpack.content.store.folder import INGEST
 from kitpack.content.store.ingest import Draft, open_draft, settle
 from kitpack.content.store.locks import is_same_file, try_exclusive
@@ -76,6 +76,19 @@ class Session:
             write_all(self.draft.fd, data)
             self.hasher.update(data)
             self.size += len(data)
+
+    def sync(self) -> None:
+        """Let the disk have what has arrived, while more arrives.
+
+        Raises:
+            RefusedError: When the session has ended.
+        """
+        with self._open():
+            fd = os.dup(self.draft.fd)  # so that nobody has to wait for this
+        try:
+            start_sync(fd)
+        finally:
+            os.close(fd)
 
     def publish(self, root: Path, wanted: Digest) -> None:
         """Let what has arrived become a blob.

@@ -97,7 +97,7 @@ def test_json_is_one_value_and_nothing_else_is_printed(kitpack: Terminal, words:
     value = ended.json
     assert name not in KEYS or set(value) == KEYS[name]
     if name.startswith("list"):
-        assert all(set(one) == {"reference", "digest", "size", "artifactType"} for one in value)
+        assert all(set(one) == {"reference", "digest", "size", "artifactType", "channel"} for one in value)
 
 
 @chapters(set(STORY) - OWN_QUIET - {"init", "unpack", "copy", "remove", "tag", "check for tools"})

@@ -252,6 +252,14 @@ def test_the_version_is_chosen(kitpack: Terminal, tmp_path: Path) -> None:
     kitpack("pack", folder, "--calver", "--bump", "minor", code=2)
 
 
+def test_a_version_that_is_taken(kitpack: Terminal, tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "1.4.0")
+    kitpack("pack", folder)
+    (folder / "app.yaml").write_text("temperature: 0.9\n")
+    assert "hint:  --bump patch takes the next version" in kitpack("pack", folder, code=5).err
+    assert "packed bot:1.4.1" in kitpack("pack", folder, "--bump", "patch").err
+
+
 def test_the_number_is_free_in_the_registry_too(kitpack: Terminal, tmp_path: Path, docker_registry: str) -> None:
     repo = f"{docker_registry}/team/bot-{secrets.token_hex(4)}"
     folder = _folder(tmp_path, "1.4.0")

@@ -128,7 +128,7 @@ def test_an_end_to_a_download(kitpack: Terminal, bot: Path, registry: Registry, 
 
 
 def test_an_end_as_json(kitpack: Terminal, big: Path, registry: Registry) -> None:
-    registry.rules.append(held := Held("HEAD", "/manifests/"))
+    registry.rules.append(held := Held("GET", "/manifests/"))
     with screen(kitpack.environment, "inspect", f"{registry.address}/bot:1", "--json") as shown:
         assert held.arrived.wait(20)
         assert shown.interrupt() < AT_ONCE

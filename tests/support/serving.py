@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.support.cli import Terminal
 
-__all__ = ["serve_process", "started"]
+__all__ = ["make_certificate", "serve_process", "started"]
 
 
 @contextlib.contextmanager
@@ -42,3 +45,15 @@ def started(*arguments: str, home: Path) -> Iterator[str]:
     with serve_process(*arguments, home=home) as (process, url):
         yield url
     assert process.returncode == 0, sys.stderr.write((home / "serve.err").read_text())
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate of 127.0.0.1 that vouches for itself, and its key; skips the test without openssl."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("the program openssl is not installed")
+    files = folder / "cert.pem", folder / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(files[0]), "-keyout", str(files[1])]
+    subprocess.run(command, check=True, capture_output=True)
+    return files

@@ -13,7 +13,7 @@ import re
 from kitpack.document.faults import Faults
 from kitpack.oci.jsontext import Json, JsonObject
 from kitpack.prompts.formats.picoschema import BadPicoschemaError, from_picoschema
-from kitpack.prompts.formats.plain import trimmed
+from kitpack.prompts.formats.plain import markers_in, trimmed
 from kitpack.prompts.frontmatter import Said, Written, read_said, split
 from kitpack.prompts.keys import KEYS, PARAMETERS, object_of, text_of
 from kitpack.prompts.prompt import Message
@@ -64,7 +64,7 @@ def read_dotprompt(text: str, faults: Faults) -> Written:
 def _messages(body: str, line: int, faults: Faults) -> tuple[Message, ...]:
     found: list[Message] = []
     role, start = "user", 0
-    for marker in _ROLE.finditer(body):
+    for marker in markers_in(_ROLE, body, line, faults):
         found += _message(role, body[start : marker.start()], line + body.count("\n", 0, start))
         word, start = marker[1] or marker[2] or "", marker.end()
         if word not in _ROLES:

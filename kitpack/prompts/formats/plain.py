@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 from kitpack.document.faults import Faults
 from kitpack.prompts.prompt import ROLES, Message
 
-__all__ = ["read_plain", "trimmed"]
+__all__ = ["markers_in", "read_plain", "trimmed"]
 
 _MARKER = re.compile(rf"^({'|'.join(ROLES)}):[ \t]*$", re.MULTILINE)
+_MAX_MESSAGES = 1000
 _BLANK = re.compile(r"(?:[ \t]*\n)*")
 
 
@@ -43,7 +45,11 @@ def read_plain(
     if found is None or body[: found.start()].strip():
         return (_whole(body, line, role),)
     inside = enclosed(body) if enclosed else {}
-    markers = [one for one in _MARKER.finditer(body) if inside.get(body.count("\n", 0, one.start())) != "comment"]
+    markers = [
+        one
+        for one in markers_in(_MARKER, body, line, faults)
+        if inside.get(body.count("\n", 0, one.start())) != "comment"
+    ]
     if not markers:
         return (_whole(body, line, role),)
     if role:
@@ -55,6 +61,14 @@ def read_plain(
             faults.add(line + number, 1, message, "end the block above the marker")
     ends = [*(one.start() for one in markers[1:]), len(body)]
     return tuple(_part(body, one, end, line, faults) for one, end in zip(markers, ends, strict=True))
+
+
+def markers_in(pattern: re.Pattern[str], body: str, line: int, faults: Faults) -> list[re.Match[str]]:
+    """The markers that divide a text; a fault when they are more than any prompt has."""
+    found = list(islice(pattern.finditer(body), _MAX_MESSAGES + 1))
+    if len(found) > _MAX_MESSAGES:
+        faults.add(line, 1, f"more than {_MAX_MESSAGES} messages", "a prompt of that size is a dataset")
+    return found[:_MAX_MESSAGES]
 
 
 def trimmed(text: str, line: int) -> tuple[str, int]:

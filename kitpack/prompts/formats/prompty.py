@@ -12,7 +12,7 @@ import re
 
 from kitpack.document.faults import Faults
 from kitpack.oci.jsontext import Json, JsonObject
-from kitpack.prompts.formats.plain import trimmed
+from kitpack.prompts.formats.plain import markers_in, trimmed
 from kitpack.prompts.frontmatter import Said, Written, read_said, split
 from kitpack.prompts.keys import PARAMETERS, object_of, text_of
 from kitpack.prompts.prompt import Message
@@ -56,7 +56,8 @@ _KINDS = {
     "dict": "object",
 }
 _MARKER = re.compile(
-    r"^[ \t]*#?[ \t]*(system|developer|user|assistant|tool)(\[[^\]\n]*\])?[ \t]*:[ \t]*$", re.MULTILINE | re.IGNORECASE
+    r"^[ \t]*(?:#[ \t]*)?(system|developer|user|assistant|tool)(\[[^\]\n]*\])?[ \t]*:[ \t]*$",
+    re.MULTILINE | re.IGNORECASE,
 )
 _OUTSIDE = re.compile(r"\$\{(?:env|file):[^}]*\}")
 
@@ -76,7 +77,7 @@ def read_prompty(text: str, faults: Faults) -> Written:
 def _messages(body: str, line: int, faults: Faults) -> tuple[Message, ...]:
     found: list[Message] = []
     role, start = "system", 0
-    for marker in [*_MARKER.finditer(body), None]:
+    for marker in [*markers_in(_MARKER, body, line, faults), None]:
         inner, first = trimmed(body[start : marker.start() if marker else None], line + body.count("\n", 0, start))
         if inner:
             found.append(Message(role=role, template=inner, line=first))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import pytest
 from jsonschema import Draft202012Validator
 
-from kitpack.document.schema import nearest, validate
 from kitpack.kitfile.schema import definition, kitfile_schema
 from kitpack.oci.jsontext import Json, JsonObject
 
@@ -43,38 +41,3 @@ def test_every_key_explains_itself_to_an_editor() -> None:
 def test_a_key_that_is_missing_is_missing_alone() -> None:
     required = [shape["required"] for shape in _objects(kitfile_schema()) if "required" in shape]
     assert {str(keys) for keys in required} == {"['manifestVersion']", "['path']"}
-
-
-@pytest.mark.parametrize(
-    ("word", "meant"),
-    [
-        ("licence", "license"),
-        ("LICENSE", "license"),
-        ("athors", "authors"),
-        ("zzz", ""),
-        ("", ""),
-        ("x" * 100_000, ""),
-    ],
-)
-def test_the_nearest_word_is_found_whatever_its_case(word: str, meant: str) -> None:
-    assert nearest(word, ["name", "license", "authors"]) == meant
-
-
-def test_faults_are_placed_by_the_locator() -> None:
-    data: JsonObject = {"manifestVersion": "1.0.0", "docs": [{"path": "a", "titel": "b"}], "package": {"name": 3}}
-    places: list[tuple[list[str | int], bool]] = []
-
-    def locate(path: Sequence[str | int], key: bool) -> tuple[int, int]:
-        places.append((list(path), key))
-        return 4, 2
-
-    found = validate(data, kitfile_schema(), locate, "K")
-    assert {(one.path, one.line, one.column) for one in found} == {("K", 4, 2)}
-    assert sorted(places, key=str) == [(["docs", 0, "titel"], True), (["package", "name"], False)]
-
-
-def test_what_is_shown_cannot_harm_a_terminal() -> None:
-    data: JsonObject = {"manifestVersion": "1.0.0\x1b[31m", "\x1b]0;x\x07": 1, "package": {"\u202e": 2}}
-    found = validate(data, kitfile_schema(), lambda path, key: (1, 1), "K")
-    assert len(found) == 3
-    assert all(one.message.isprintable() for one in found)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import pytest
 
 from kitpack.errors import Issue, PromptError
@@ -228,6 +231,37 @@ def test_bytes_that_cannot_be_a_prompt_are_refused_early(raw: bytes, words: str)
     assert all(len(one) < 500 for one in found)
 
 
+@pytest.mark.parametrize(
+    ("start", "middle", "path"),
+    [
+        ("user:\n", "a\nuser:\n", "a.txt"),
+        ("", " ", "a.prompty"),
+        ("", "user:\na\n", "a.prompty"),
+        ("", "#", "a.prompty"),
+        ("", "{{", "a.prompt"),
+        ("", "{{!--", "a.prompt"),
+        ("", "{{a}}\n", "a.prompt"),
+        ("", '{{role "user"}}\na', "a.prompt"),
+        ("", "#\n", "a.prompt"),
+        ("---\nformat: braces\n---\n", "{a}\n", "a.md"),
+        ("---\nformat: braces\n---\n", "{", "a.md"),
+        ("", "{%", "a.j2"),
+        ("", "{#", "a.j2"),
+        ("", "{% raw %}", "a.j2"),
+        ("", "\n", "a.txt"),
+        ("", "[", "a.json"),
+        ("[", '"a",\n', "a.json"),
+        ("", "- ", "a.yaml"),
+    ],
+)
+def test_no_text_takes_long(start: str, middle: str, path: str) -> None:
+    before = time.process_time()
+    text = (start + middle * (1_000_000 // len(middle))).encode()
+    with contextlib.suppress(PromptError):
+        parse_prompt(text, path)
+    assert time.process_time() - before < 5
+
+
 def test_metadata_stands_in_one_place_only() -> None:
     declared = Declared(name="a", description="d", model="m", changelog="c", untrusted=("x",), variables=["x"], line=7)
     prompt = read("Hi {{ x }}", "a.txt", declared)
@@ -409,7 +443,7 @@ Yes
         [
             *("{{#each x}}", "{{/each}}", "{{#if x}}", "{{else}}", "{{json x}}", "{{history}}", "{{media url=x}}"),
             *("{{> part}}", "{{section 'a'}}", "{{@root.x}}", "{{this}}", "{{../x}}", "{{~x~}}", "\\{{x}}", "{{x y}}"),
-            *("{{{x}}", "{{& x}}", "{{x[0]}}", "{{role x}}", '{{role "nobody"}}'),
+            *("{{{x}}", "{{ x", "{{x {{y", "{{& x}}", "{{x[0]}}", "{{role x}}", '{{role "nobody"}}'),
         ],
     )
     def test_what_is_not_supported_is_named_with_its_line(self, construct: str) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from kitpack.server import serving
 from kitpack.server.access import Passwords
 from tests.support.bundles import manifest_of, push_artifact
 from tests.support.distribution import Client, talking
+from tests.support.serving import make_certificate
 
 
 def _basic(user: str, password: str) -> str:
@@ -203,14 +202,7 @@ def test_every_request_is_told_to_who_wants_it(layout: Layout) -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("the program openssl is not installed")
-    files = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(files[0]), "-keyout", str(files[1])]
-    subprocess.run(command, check=True, capture_output=True)
-    return files
+    return make_certificate(tmp_path)
 
 
 def test_over_tls(layout: Layout, certificate: tuple[Path, Path]) -> None:
