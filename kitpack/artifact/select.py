@@ -1,4 +1,7 @@
-"""Which files of a bundle somebody wants: ``prompts,configs``, or paths with globs."""
+"""Which files of a bundle somebody wants: ``prompts,configs``, or paths with globs.
+
+The Kitfile comes along with prompts: what it says about them, and the version of the bundle, stand nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ _WORDS = {
     "doc": ("doc",),
     "kitfile": ("kitfile",),
 }
+
+_COMPANIONS = frozenset({"kitfile"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,13 @@ class Selection:
         """Whether a file is chosen."""
         if not self.roles and not self.patterns:
             return True
-        return role in self.roles or any(_expression(pattern).fullmatch(path) for pattern in self.patterns)
+        chosen = role in self.roles or role in self._along
+        return chosen or any(_expression(pattern).fullmatch(path) for pattern in self.patterns)
+
+    @property
+    def _along(self) -> frozenset[str]:
+        """The roles whose files nobody asked for, and that the others are not whole without."""
+        return _COMPANIONS - self.roles if "prompt" in self.roles else frozenset()
 
     def may_reach_into(self, layer: Layer) -> bool:
         """Whether a layer has to be fetched: chosen itself, or an archive with chosen files in it."""
@@ -68,7 +79,8 @@ class Selection:
         """
         expressions = {pattern: _expression(pattern) for pattern in self.patterns}
         idle = [pattern for pattern, one in expressions.items() if not any(map(one.fullmatch, paths))]
-        if not idle and (paths or not self.roles):
+        along = {layer.path for layer in layers if layer.role in self._along}
+        if not idle and (set(paths) - along or not self.roles):
             return
         asked = ", ".join(idle or sorted(self.roles))
         there = ", ".join(sorted({layer.role for layer in layers})) or "nothing"

@@ -25,7 +25,7 @@ from kitpack.artifact.dialects import Layer, read_layer
 from kitpack.artifact.extract import Member
 from kitpack.artifact.install import TREE, is_moving
 from kitpack.artifact.installed import InstalledFile, hash_file
-from kitpack.artifact.linking import is_linkable, link_blob
+from kitpack.artifact.linking import is_linkable, link_blob, refuse_unlinkable
 from kitpack.artifact.paths import MAX_DEPTH, Tree, shown
 from kitpack.artifact.select import Selection
 from kitpack.content.copy import blaming
@@ -124,6 +124,8 @@ def stage(
         UnpackError: When the files would be beyond all proportion to the bundle.
         UnsafePathError: When two files cannot stand side by side.
     """
+    if link:
+        refuse_unlinkable(link, layers, staging)
     tree = staging / TREE
     shutil.rmtree(tree, ignore_errors=True)  # left by a try that ended; its blobs are worth keeping, its order is not
     tree.mkdir()

@@ -19,7 +19,7 @@ from kitpack.artifact.conflicts import refuse_changes, refuse_obstacles
 from kitpack.artifact.dialects import Layer
 from kitpack.artifact.install import TREE, move_back, move_in
 from kitpack.artifact.installed import Installed, InstalledFile, is_unchanged
-from kitpack.artifact.linking import is_linkable, may_stay, read_only, refuse_unlinkable
+from kitpack.artifact.linking import is_linkable, may_stay, read_only
 from kitpack.artifact.paths import check_tree
 from kitpack.artifact.select import EVERYTHING, Selection
 from kitpack.artifact.staging import archive_key, open_staging, stage, staged_file
@@ -77,27 +77,21 @@ def unpack(
     Raises:
         FileConflictError: When files would be overwritten that were changed, or something else is in the way.
         UnsafePathError: When a path in the bundle is not safe.
-        UnpackError: When the files would be beyond all proportion, or part of the folder is on another file system;
-            when weights are to be linked and cannot be.
+        UnpackError: When the files would be beyond all proportion, or part of the folder is on another file system, or
+            weights cannot be linked.
         IntegrityError, NotFoundError: When content is damaged or missing.
         StoreError: When another process is unpacking into the folder, or its record is damaged.
     """
     _refuse_nameless(bundle)
-    layers = [layer for layer in bundle.layers if only.may_reach_into(layer)]
-    if link:
-        layers = [read_only(layer) for layer in layers]
+    layers = [read_only(layer) if link else layer for layer in bundle.layers if only.may_reach_into(layer)]
     check_tree([layer.path for layer in layers if layer.verbatim])
     plain = {layer.path: staged_file(layer) for layer in layers if layer.verbatim}
     with leased(bundle.source), open_staging(folder) as staging:
-        move_back(folder, staging)
-        before = Installed.load(folder) or Installed()
-        before = before.unstamped() if overwrite else before  # whoever says so may know of damage that no stamp shows
+        before = _found(folder, staging, overwrite=overwrite)
         kept = _in_place(folder, before, layers, only, link)
         refuse_obstacles(folder, plain, _removable(_leaving(before, plain, only)))  # before hours are spent on fetching
         if not overwrite:
             refuse_changes(folder, before, {path: file for path, file in plain.items() if path not in kept})
-        if link:
-            refuse_unlinkable(link, layers, staging)
         staged = stage(bundle, layers, kept, staging, only, jobs, on_event, link)
         new = {**kept, **staged}
         only.check([*new], bundle.layers)
@@ -109,11 +103,16 @@ def unpack(
             new = _adopted(folder, before, kept, staged)
         ours = _described(bundle, reference, staging / TREE, new, staged)
         record = _record(bundle, reference, before.without(leaving), ours, _whole_archives(layers, new, only))
-        sync_tree(staging / TREE)
-        record.save(staging / TREE, staging)
-        _install(folder, staging, sorted(staged), sorted(gone), kept)
+        _install(folder, staging, record, sorted(staged), sorted(gone), kept)
         _settle(folder, staging, record, ours)
     return Unpacked(written=tuple(sorted(staged)), kept=tuple(sorted(kept)), removed=tuple(sorted(gone)))
+
+
+def _found(folder: Path, staging: Path, *, overwrite: bool) -> Installed:
+    """What was unpacked into the folder before, when all that broke off is undone."""
+    move_back(folder, staging)
+    before = Installed.load(folder) or Installed()
+    return before.unstamped() if overwrite else before  # whoever says so may know of damage that no stamp shows
 
 
 def _leaving(before: Installed, new: Mapping[str, InstalledFile], only: Selection) -> dict[str, InstalledFile]:
@@ -172,8 +171,15 @@ def _whole_archives(layers: Sequence[Layer], files: Mapping[str, InstalledFile],
 
 
 def _install(
-    folder: Path, staging: Path, staged: Sequence[str], gone: Sequence[str], kept: Mapping[str, InstalledFile]
+    folder: Path,
+    staging: Path,
+    record: Installed,
+    staged: Sequence[str],
+    gone: Sequence[str],
+    kept: Mapping[str, InstalledFile],
 ) -> None:
+    sync_tree(staging / TREE)
+    record.save(staging / TREE, staging)
     if folder.exists():
         modes = {path: file.mode for path, file in kept.items() if file.mode != _mode(folder / path)}
         move_in(folder, staging, staged, gone, modes)

@@ -295,7 +295,7 @@ def _many(folder: Path) -> None:
     (folder / "data").mkdir(parents=True)
     for number in range(10_000):
         (folder / f"data/{number:05}.bin").write_bytes(os.urandom(2048))
-    _write_kitfile(folder, "datasets:\n  - name: d\n    path: data\n", "DATASET data/*.bin\n")
+    _write_kitfile(folder, "datasets:\n  - name: d\n    path: data\n", "CODE data/*.bin\n")
 
 
 def _write_kitfile(folder: Path, body: str, modelfile: str) -> None:

@@ -207,7 +207,7 @@ def test_unpack_rolls_forward_and_back(kitpack: Terminal, bot: Path, packed: str
 
 def test_unpack_only_some(kitpack: Terminal, packed: str, tmp_path: Path) -> None:
     kitpack("unpack", "bot:1", "-o", tmp_path / "out", "--only", "prompts,app.yaml")
-    assert sorted(tree_of(tmp_path / "out")) == ["app.yaml", "prompts/reply.md", "prompts/triage.md"]
+    assert sorted(tree_of(tmp_path / "out")) == ["Kitfile", "app.yaml", "prompts/reply.md", "prompts/triage.md"]
     assert "it holds" in kitpack("unpack", "bot:1", "-o", tmp_path / "out", "--only", "datasets", code=4).err
 
 
@@ -359,4 +359,4 @@ def test_a_folder_tells_which_bundles_it_holds(kitpack: Terminal, bot: Path, tmp
     kitpack("unpack", "bot:2", "-o", tmp_path / "out", "--only", "prompts")
     told = kitpack("verify", tmp_path / "out")
     assert "it holds bot:1 (" in told.out + told.err
-    assert "bot:2 (2 files)" in told.out + told.err
+    assert "bot:2 (3 files)" in told.out + told.err

@@ -37,8 +37,9 @@ def tags_from(transport: Transport, repository: str, scopes: Sequence[str], begi
     first = _ask(transport, repository, scopes, beginning)
     names = _names(first.object(), transport, repository)
     is_in_order = bool(beginning) and all(beginning < one for one in names) and names == sorted(names)
-    if beginning and not is_in_order and next_page(first):  # it may have left out what was to come first
-        first = _ask(transport, repository, scopes)
+    if beginning and next_page(first):  # a short list is whole, whatever its order
+        is_in_order = is_in_order and _begins_before(transport, repository, scopes, beginning)
+        first = first if is_in_order else _ask(transport, repository, scopes)
     left = _MOST
     for page in pages(transport, first, scopes):
         names = _names(page, transport, repository)
@@ -46,8 +47,18 @@ def tags_from(transport: Transport, repository: str, scopes: Sequence[str], begi
         if left < 0:
             raise RegistryError(f"{transport.registry}/{repository} lists more than {_MOST} tags")
         yield from (name for name in names if name.startswith(beginning) and is_tag(name))
-        if is_in_order and names and names == sorted(names) and not names[-1].startswith(beginning):
+        if is_in_order and names and names[-1] > beginning and not names[-1].startswith(beginning):
             return
+
+
+def _begins_before(transport: Transport, repository: str, scopes: Sequence[str], text: str) -> bool:
+    """Whether the whole list begins with something before a text.
+
+    If so, and what was listed behind the text did not, the registry knows what comes before what. Otherwise a list in
+    order is told from one that only begins that way by nothing.
+    """
+    names = _names(_page(transport, repository, scopes, {"n": 1}).object(), transport, repository)
+    return bool(names) and names[0] < text
 
 
 def tags_behind(

@@ -109,3 +109,13 @@ def test_every_pattern_must_find_something_and_so_must_all_words_together() -> N
     assert "prompt" in caught.value.hint
     with pytest.raises(NotFoundError, match="confgs"):
         Selection.parse(["prompts", "confgs"]).check(["a.md"], layers)
+
+
+def test_the_kitfile_comes_along_with_prompts_and_does_not_count_as_one() -> None:
+    prompts, files = Selection.parse(["prompts"]), [layer("Kitfile", "kitfile"), layer("code", "code")]
+    assert prompts.covers("kitfile", "Kitfile")
+    assert not Selection.parse(["configs"]).covers("kitfile", "Kitfile")
+    assert not Selection.parse(["a.md"]).covers("kitfile", "Kitfile")
+    with pytest.raises(NotFoundError, match="prompt"):
+        prompts.check(["Kitfile"], files)
+    Selection.parse(["prompts", "kitfile"]).check(["Kitfile"], files)

@@ -189,8 +189,8 @@ def test_a_member_that_nobody_may_read_can_be_read_by_its_owner(target: Path) ->
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (["prompts"], {"prompts/a.md", "prompts/b.md", "prompts/same.md"}),
-        (["Prompt", "config"], {"prompts/a.md", "prompts/b.md", "prompts/same.md", "app.yaml"}),
+        (["prompts"], {"prompts/a.md", "prompts/b.md", "prompts/same.md", "Kitfile"}),
+        (["Prompt", "config"], {"prompts/a.md", "prompts/b.md", "prompts/same.md", "app.yaml", "Kitfile"}),
         (["prompts/a.md"], {"prompts/a.md"}),
         (["./prompts/"], {"prompts/a.md", "prompts/b.md", "prompts/same.md"}),
         (["*.yaml"], {"app.yaml"}),
@@ -213,7 +213,8 @@ def test_only_what_is_asked_for_is_written(old: Bundle, target: Path, words: lis
 def test_only_what_is_asked_for_is_fetched(old: Bundle, target: Path) -> None:
     watched = Watched(old.source)
     unpack(through(old, watched), target, only=Selection.parse(["prompts", "app.yaml"]))
-    wanted = {layer.descriptor.digest for layer in old.layers if layer.role == "prompt" or layer.path == "app.yaml"}
+    also = ("app.yaml", "Kitfile")
+    wanted = {layer.descriptor.digest for layer in old.layers if layer.role == "prompt" or layer.path in also}
     assert set(watched.fetched) == {old.descriptor.digest, *wanted}
 
 
