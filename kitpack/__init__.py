@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from kitpack.checks import verify as verify
     from kitpack.content.events import Event as Event
     from kitpack.errors import KitpackError as KitpackError
+    from kitpack.errors import ModelError as ModelError
+    from kitpack.errors import PromptError as PromptError
+    from kitpack.errors import RenderError as RenderError
     from kitpack.names import list_bundles as list_bundles
     from kitpack.names import remove as remove
     from kitpack.names import tag as tag
     from kitpack.oci.descriptor import Descriptor as Descriptor
+    from kitpack.promptplaces import lint as lint
     from kitpack.releases.split import split as split
     from kitpack.releasing import adopt as adopt
     from kitpack.releasing import archive as archive
@@ -39,13 +43,26 @@ if TYPE_CHECKING:
     from kitpack.releasing import rollout as rollout
     from kitpack.releasing import status as status
     from kitpack.releasing import withdraw as withdraw
+    from kitpack.runtime.calling.prompted import Wishes as Wishes
+    from kitpack.runtime.calling.provider import Provider as Provider
+    from kitpack.runtime.calling.provider import provider as provider
+    from kitpack.runtime.calling.reply import Reply as Reply
+    from kitpack.runtime.declare import PromptRegistry as PromptRegistry
+    from kitpack.runtime.declare import register_filter as register_filter
+    from kitpack.runtime.declare import register_prompt as register_prompt
+    from kitpack.runtime.declare import write_prompts as write_prompts
+    from kitpack.runtime.declared import PromptStatus as PromptStatus
+    from kitpack.runtime.declared import PromptVersion as PromptVersion
     from kitpack.runtime.follow import Change as Change
     from kitpack.runtime.follow import Followed as Followed
     from kitpack.runtime.follow import follow as follow
+    from kitpack.runtime.identity import Identity as Identity
     from kitpack.runtime.load import load as load
     from kitpack.runtime.load import loaded as loaded
     from kitpack.runtime.loaded import LoadedBundle as LoadedBundle
     from kitpack.runtime.logs import IdentityFilter as IdentityFilter
+    from kitpack.runtime.served import LoadedPrompt as LoadedPrompt
+    from kitpack.runtime.served import Rendered as Rendered
     from kitpack.settings import Settings as Settings
     from kitpack.verbs import copy as copy
     from kitpack.verbs import pack as pack
@@ -59,20 +76,31 @@ _HOMES = {
     "Bundle": "kitpack.artifact.bundle",
     "Descriptor": "kitpack.oci.descriptor",
     "Event": "kitpack.content.events",
+    "Identity": "kitpack.runtime.identity",
     "IdentityFilter": "kitpack.runtime.logs",
-    "KitpackError": "kitpack.errors",
     "LoadedBundle": "kitpack.runtime.loaded",
+    "Reply": "kitpack.runtime.calling.reply",
     "Settings": "kitpack.settings",
-    "check": "kitpack.checks",
+    "Wishes": "kitpack.runtime.calling.prompted",
+    "lint": "kitpack.promptplaces",
     "split": "kitpack.releases.split",
-    "verify": "kitpack.checks",
-    **dict.fromkeys(("copy", "pack", "pull", "push", "unpack"), "kitpack.verbs"),
-    **dict.fromkeys(("diff", "inspect"), "kitpack.views"),
+    **dict.fromkeys(("check", "verify"), "kitpack.checks"),
+    **dict.fromkeys(("KitpackError", "ModelError", "PromptError", "RenderError"), "kitpack.errors"),
+    **dict.fromkeys(("list_bundles", "remove", "tag"), "kitpack.names"),
+    **dict.fromkeys(
+        ("adopt", "archive", "history", "promote", "record_at", "restore", "rollback", "rollout", "status", "withdraw"),
+        "kitpack.releasing",
+    ),
+    **dict.fromkeys(("Provider", "provider"), "kitpack.runtime.calling.provider"),
+    **dict.fromkeys(
+        ("PromptRegistry", "register_filter", "register_prompt", "write_prompts"), "kitpack.runtime.declare"
+    ),
+    **dict.fromkeys(("PromptStatus", "PromptVersion"), "kitpack.runtime.declared"),
     **dict.fromkeys(("Change", "Followed", "follow"), "kitpack.runtime.follow"),
     **dict.fromkeys(("load", "loaded"), "kitpack.runtime.load"),
-    **dict.fromkeys(("adopt", "archive", "history", "promote", "record_at"), "kitpack.releasing"),
-    **dict.fromkeys(("restore", "rollback", "rollout", "status", "withdraw"), "kitpack.releasing"),
-    **dict.fromkeys(("list_bundles", "remove", "tag"), "kitpack.names"),
+    **dict.fromkeys(("LoadedPrompt", "Rendered"), "kitpack.runtime.served"),
+    **dict.fromkeys(("copy", "pack", "pull", "push", "unpack"), "kitpack.verbs"),
+    **dict.fromkeys(("diff", "inspect"), "kitpack.views"),
 }
 
 __all__ = [
@@ -81,10 +109,22 @@ __all__ = [
     "Descriptor",
     "Event",
     "Followed",
+    "Identity",
     "IdentityFilter",
     "KitpackError",
     "LoadedBundle",
+    "LoadedPrompt",
+    "ModelError",
+    "PromptError",
+    "PromptRegistry",
+    "PromptStatus",
+    "PromptVersion",
+    "Provider",
+    "RenderError",
+    "Rendered",
+    "Reply",
     "Settings",
+    "Wishes",
     "__version__",
     "adopt",
     "archive",
@@ -94,14 +134,18 @@ __all__ = [
     "follow",
     "history",
     "inspect",
+    "lint",
     "list_bundles",
     "load",
     "loaded",
     "pack",
     "promote",
+    "provider",
     "pull",
     "push",
     "record_at",
+    "register_filter",
+    "register_prompt",
     "remove",
     "restore",
     "rollback",
@@ -112,6 +156,7 @@ __all__ = [
     "unpack",
     "verify",
     "withdraw",
+    "write_prompts",
 ]
 
 

@@ -14,8 +14,9 @@ from kitpack.verbs import is_folder, look
 if TYPE_CHECKING:
     from kitpack.artifact.promptset import PromptSet
     from kitpack.kitfile.model import Kitfile
+    from kitpack.prompts.lint.findings import Finding
 
-__all__ = ["find_prompts"]
+__all__ = ["find_prompts", "lint"]
 
 
 def find_prompts(
@@ -51,6 +52,30 @@ def find_prompts(
         raise InvalidReferenceError(
             f"there is no folder or file {what}, and {error.message}", hint=error.hint
         ) from None
+
+
+def lint(
+    what: str | PathLike[str],
+    *,
+    against: str | PathLike[str] | None = None,
+    growth: float = 10.0,
+    local: bool = False,
+    settings: Settings | None = None,
+) -> list[Finding]:
+    """Find what is wrong with prompts, as ``kitpack prompt lint`` does.
+
+    Args:
+        what: A reference, a folder or a prompt file, as in :func:`find_prompts`.
+        against: The version before: what was changed since needs a changelog.
+        growth: The percentage of tokens by which a prompt may grow.
+        local: Whether to look for references in the local store only.
+        settings: The surroundings.
+
+    Raises:
+        As :func:`find_prompts`; faults of prompts are findings.
+    """
+    previous = find_prompts(against, local=local, settings=settings).found if against else ()
+    return find_prompts(what, local=local, settings=settings).lint(previous, growth=growth)
 
 
 def _of_file(path: Path) -> PromptSet:

@@ -26,6 +26,7 @@ from kitpack.oci.digest import Digest
 from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference, is_tag
 from kitpack.places import at_home, local_store, remote_repository
 from kitpack.releases.answer import Answered, answer_from, told
+from kitpack.releases.chain import Log, Pin
 from kitpack.releases.change import Check
 from kitpack.releases.change import adopt as adopt_tag
 from kitpack.releases.change import promote as promote_release
@@ -35,10 +36,10 @@ from kitpack.releases.change import withdraw as withdraw_release
 from kitpack.releases.gates import BUILT_IN, Policy, build_gates
 from kitpack.releases.goal import goal_of
 from kitpack.releases.home import Home
-from kitpack.releases.log import Log, Pin, read_head, read_log
+from kitpack.releases.log import read_last
 from kitpack.releases.moment import parse_moment
 from kitpack.releases.pins import load_pin, save_pin
-from kitpack.releases.record import Route, log_prefix
+from kitpack.releases.record import Route
 from kitpack.releases.status import Versions, read_versions
 from kitpack.releases.status import archive as archive_release
 from kitpack.releases.status import restore as restore_release
@@ -100,7 +101,7 @@ def promote(  # noqa: PLR0913 - a release has many facts
     author = _author(home, to, settings, reason=reason, override=override, force=force)
     checks = _default_gates(to) if gates is None else gates
     done = promote_release(home, _named(selector), to, author, gates=checks, expect=expect)
-    return _pinned(home, to, settings, done)
+    return _pinned(home, to, settings, done, force=force)
 
 
 def rollback(  # noqa: PLR0913 - a release has many facts
@@ -139,7 +140,7 @@ def rollback(  # noqa: PLR0913 - a release has many facts
     checks = _default_gates(name) if gates is None else gates
     target = goal_of(home, name, to, settings.pins, jobs=settings.jobs) if to else ""
     done = roll_back(home, name, author, to=target, gates=checks, expect=expect)
-    return _pinned(home, name, settings, done)
+    return _pinned(home, name, settings, done, force=force)
 
 
 def rollout(  # noqa: PLR0913 - a release has many facts
@@ -180,17 +181,21 @@ def rollout(  # noqa: PLR0913 - a release has many facts
     home, selector = find_home(reference, settings, local=local)
     named = _named(selector)
     bundle = home.read_digest(named) if isinstance(named, Digest) else home.read(named)
-    head = read_head(home, to, list(home.tags(log_prefix(to))))
-    before = head.routes if head else ()
-    routes = [one for one in before if one.digest != bundle.digest]
-    if percent or shadow:
-        salt = next((one.salt for one in before), "") or token_hex(8)
-        version = version_of(bundle)
-        routes.append(Route(digest=bundle.digest, version=version, percent=percent, shadow=shadow, salt=salt))
+
+    def change(before: tuple[Route, ...]) -> Sequence[Route]:
+        routes = [one for one in before if one.digest != bundle.digest]
+        if percent or shadow:
+            salt = next((one.salt for one in before), "") or token_hex(8)
+            version = version_of(bundle)
+            routes.append(Route(digest=bundle.digest, version=version, percent=percent, shadow=shadow, salt=salt))
+        return routes
+
     author = _author(home, to, settings, reason=reason, override=override, force=force)
     checks = _default_gates(to) if gates is None else gates
     newcomer = bundle if percent or shadow else None
-    return _pinned(home, to, settings, route_traffic(home, to, author, routes, newcomer=newcomer, gates=checks))
+    return _pinned(
+        home, to, settings, force=force, done=route_traffic(home, to, author, change, newcomer=newcomer, gates=checks)
+    )
 
 
 def withdraw(
@@ -210,7 +215,7 @@ def withdraw(
     settings = settings or Settings.from_env()
     home, selector = find_home(reference, settings, local=local)
     author = _author(home, channel, settings, reason=reason, force=force)
-    return _pinned(home, channel, settings, withdraw_release(home, channel, author, _named(selector)))
+    return _pinned(home, channel, settings, withdraw_release(home, channel, author, _named(selector)), force=force)
 
 
 def adopt(channel: str, *, reason: str = "", local: bool = False, settings: Settings | None = None) -> Released:
@@ -221,7 +226,8 @@ def adopt(channel: str, *, reason: str = "", local: bool = False, settings: Sett
     """
     settings = settings or Settings.from_env()
     home, name = find_home(channel, settings, local=local, channel=True)
-    return _pinned(home, name, settings, adopt_tag(home, name, _author(home, name, settings, reason=reason)))
+    done = adopt_tag(home, name, _author(home, name, settings, reason=reason))
+    return _pinned(home, name, settings, done, force=done.changed)
 
 
 def archive(reference: str, *, reason: str = "", local: bool = False, settings: Settings | None = None) -> Released:
@@ -246,19 +252,21 @@ def restore(reference: str, *, reason: str = "", local: bool = False, settings: 
     return restore_release(home, _named(selector), Author(actor=settings.actor, reason=reason))
 
 
-def history(channel: str, *, local: bool = False, settings: Settings | None = None) -> Log:
+def history(channel: str, *, limit: int = 0, local: bool = False, settings: Settings | None = None) -> Log:
     """What happened to a channel, and all that is wrong with its log.
 
     Args:
         channel: Bundle and channel, such as ``localhost:5000/team/assistant:production``.
+        limit: How many records are wanted, the last ones: no more is read than they and what is live take. 0 for all.
         local: Whether the local store is meant.
         settings: The surroundings.
     """
     settings = settings or Settings.from_env()
     home, name = find_home(channel, settings, local=local, channel=True)
-    log = read_log(home, name, pin=load_pin(settings.pins, home.label, name), jobs=settings.jobs)
+    pin = load_pin(settings.pins, home, name)
+    log = read_last(home, name, limit, pin=pin, jobs=settings.jobs)
     if log.head and log.head.digest and not log.breaks:
-        save_pin(settings.pins, home.label, name, Pin(sequence=log.head.sequence, digest=log.head.digest))
+        save_pin(settings.pins, home, name, Pin(sequence=log.head.sequence, digest=log.head.digest))
     return log
 
 
@@ -359,14 +367,14 @@ def _author(
         reason=reason,
         override=override,
         force=force,
-        pin=load_pin(settings.pins, home.label, channel),
+        pin=load_pin(settings.pins, home, channel),
     )
 
 
-def _pinned(home: Home, channel: str, settings: Settings, done: Released) -> Released:
+def _pinned(home: Home, channel: str, settings: Settings, done: Released, *, force: bool) -> Released:
     if done.record.digest:
         pin = Pin(sequence=done.record.sequence, digest=done.record.digest)
-        save_pin(settings.pins, home.label, channel, pin)
+        save_pin(settings.pins, home, channel, pin, anew=force)
     return done
 
 

@@ -14,6 +14,7 @@ makes way gets such a name first, too: whatever is interrupted, everything below
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from kitpack.artifact.bundle import Bundle
 from kitpack.artifact.deploylog import Entry, append_entry, read_entries
 from kitpack.artifact.inherit import SharingBundle, inherit, load_record, steady
 from kitpack.artifact.install import is_moving
-from kitpack.artifact.installed import is_unchanged
+from kitpack.artifact.installed import RECORD_NAME, is_unchanged
 from kitpack.artifact.select import EVERYTHING, Selection
 from kitpack.artifact.staging import STAGING
 from kitpack.artifact.unpack import unpack
@@ -44,6 +45,7 @@ _LOCK = ".deploy.lock"
 _BUILDING = ".building-"
 _GOING = ".going-"
 _SWITCHING = ".current-"
+_NAME = re.compile(r"[0-9a-f]{12}(\.[0-9a-f]{6})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ class ReleaseFolder:
         busy = StoreError(f"another kitpack is deploying into {self.path}", hint="wait for it to end, then try again")
         with exclusive(self.path / _LOCK, busy=busy):
             for left in [*self._releases.glob(f"{_GOING}*"), *self._releases.glob(".kitpack.json.*.tmp")]:
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+                _remove(left)
             for left in self.path.glob(f"{_SWITCHING}*"):
                 left.unlink()
             yield
@@ -102,11 +104,11 @@ class ReleaseFolder:
         if not os.path.lexists(link):
             return ""
         target = link.readlink() if link.is_symlink() else Path()
-        if target.parent != Path(RELEASES) or target.name in ("", ".."):
+        if target.parent != Path(RELEASES) or not _NAME.fullmatch(target.name):
             found = f"leads to {target}" if link.is_symlink() else "is not a link"
             raise FileConflictError(
-                f"{link} {found}; expected a link to a release in {self._releases}",
-                hint="move it away, or deploy elsewhere",
+                f"{link} {found}; expected a link to a release that was deployed into {self._releases}",
+                hint="move it away, or deploy into a folder of its own",
             )
         return target.name
 
@@ -115,10 +117,10 @@ class ReleaseFolder:
         return self._releases / name
 
     def names(self) -> list[str]:
-        """The releases that are there, the newest first."""
+        """The releases that are there, the newest first. What else stands there is somebody's own, and stays."""
         if not self._releases.is_dir():
             return []
-        found = [one for one in self._releases.iterdir() if not one.name.startswith(".") and one.is_dir()]
+        found = [one for one in self._releases.iterdir() if _NAME.fullmatch(one.name) and _is_ours(one)]
         return [one.name for one in sorted(found, key=lambda one: one.stat().st_mtime_ns, reverse=True)]
 
     def holds(self, name: str, digest: Digest) -> bool:
@@ -128,8 +130,10 @@ class ReleaseFolder:
             StoreError: When another one is, under the same name.
         """
         folder = self.release(name)
-        if not folder.is_dir():
+        if not os.path.lexists(folder):
             return False
+        if folder.is_symlink() or not folder.is_dir():
+            raise StoreError(f"{folder} is no folder that was deployed", hint=f"move {folder} away")
         record = load_record(folder)
         if record and record.digest != str(digest):
             raise StoreError(f"{folder} holds {record.digest}, not {digest}", hint=f"move {folder} away")
@@ -213,14 +217,28 @@ class ReleaseFolder:
 
     def _clear(self, building: Path) -> None:
         """Leave of an interrupted build only what it fetched: it is proven again, and the rest costs nothing."""
+        if building.is_symlink():
+            building.unlink()
         if is_moving(building / STAGING):  # half of it is in place already: begin anew
             shutil.rmtree(building)
         make_folders(building)
         for one in building.iterdir():
             if one.name != STAGING:
-                shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
+                _remove(one)
 
 
 def _remove_all(folders: Sequence[Path]) -> None:
     for folder in folders:
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder with all in it, or a file; of a link, only the link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _is_ours(folder: Path) -> bool:
+    return folder.is_dir() and not folder.is_symlink() and (folder / RECORD_NAME).is_file()

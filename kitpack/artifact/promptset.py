@@ -201,7 +201,7 @@ def _in_folder(folder: Path, prompts: Prompts, kitfile: Kitfile | None) -> Promp
         root=root,
         place=folder,
         kitfile=kitfile,
-        packed=kitfile is not None,
+        packed=kitfile is not None and kitfile.model is None,  # a model may be named, and not be there yet
     )
 
 

@@ -28,6 +28,14 @@ __all__ = ["deploy_command"]
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
+_PATIENCE = 600.0
+"""Seconds that a command of the user's may take."""
+
+_FAREWELL = 5.0
+"""Seconds that it may still take when the watch is to end."""
+
+_TICK = 0.2
+
 
 @click.command("deploy")
 @click.argument("words", metavar="REPO:CHANNEL DIR", nargs=-1, required=True)
@@ -64,7 +72,8 @@ def deploy_command(
     """Put what is live at a channel into DIR/releases, and let DIR/current lead there.
 
     Only what changed is fetched; weights that did not are shared between releases. When CMD fails ($1 is the folder
-    of the release, $2 its digest), the release from before becomes live again. Once more, --rollback goes further back.
+    of the release, $2 its digest), or takes more than ten minutes, the release from before becomes live again.
+    Once more, --rollback goes further back.
 
     \b
       kitpack deploy localhost:5000/team/assistant:production /srv/assistant
@@ -72,14 +81,14 @@ def deploy_command(
       kitpack deploy --rollback /srv/assistant
     """
     reference, folder = _told_where(words, rollback=rollback, watch=watch, interval=interval)
-    notify = _notify(command, signalled)
+    make_notify = partial(_notify, command, signalled)
     chosen = [part for word in only for part in word.split(",")]
-    wanted: _Wanted = {"only": chosen, "keep": keep, "local": local, "notify": notify, "settings": settings}
+    wanted: _Wanted = {"only": chosen, "keep": keep, "local": local, "notify": make_notify(), "settings": settings}
     show = partial(_show, as_json=as_json, quiet=quiet)
     if rollback:
-        show(deploying.rollback(folder, keep=keep, notify=notify))
+        show(deploying.rollback(folder, keep=keep, notify=make_notify()))
     elif watch:
-        _watch(reference, folder, float(interval), show, wanted)
+        _watch(reference, folder, float(interval), show, wanted, make_notify)
     else:
         with progress("deploying", quiet=quiet or as_json) as meter:
             done = deploying.deploy(reference, folder, on_event=meter, **wanted)
@@ -97,9 +106,15 @@ class _Wanted(TypedDict):
 
 
 def _watch(
-    reference: str, folder: Path, interval: float, show: Callable[[deploying.Deployed], None], wanted: _Wanted
+    reference: str,
+    folder: Path,
+    interval: float,
+    show: Callable[[deploying.Deployed], None],
+    wanted: _Wanted,
+    make_notify: Callable[[Callable[[], bool]], deploying.Notify | None],
 ) -> None:
     with _until_signal() as wait:
+        wanted["notify"] = make_notify(lambda: wait(0))
         deploying.watch(
             reference,
             folder,
@@ -131,8 +146,13 @@ def _told_where(words: tuple[str, ...], *, rollback: bool, watch: bool, interval
     return ("" if rollback else words[0]), Path(words[-1])
 
 
-def _notify(command: str, signalled: str) -> deploying.Notify | None:
+def _notify(command: str, signalled: str, is_over: Callable[[], bool] = lambda: False) -> deploying.Notify | None:
     """What to do when another release is live.
+
+    Args:
+        command: The command to run.
+        signalled: The signal to send, and to whom.
+        is_over: Whether nobody wants to wait any more.
 
     Raises:
         UsageError: When the signal is none.
@@ -141,26 +161,43 @@ def _notify(command: str, signalled: str) -> deploying.Notify | None:
 
     def notify(done: deploying.Deployed) -> None:
         if command:
-            _run(command, done)
+            _run(command, done, is_over)
         if number:
             _send(number, pidfile)
 
     return notify if command or signalled else None
 
 
-def _run(command: str, done: deploying.Deployed) -> None:
+def _run(command: str, done: deploying.Deployed, is_over: Callable[[], bool]) -> None:
     """Run a command in the folder of a release; what it prints is no result of ours.
 
     Raises:
-        ReleaseError: When it ends with something else than 0.
+        ReleaseError: When it ends with something else than 0, or does not end.
     """
     words = ["/bin/sh", "-c", command, "kitpack", str(done.folder.absolute()), done.digest]
     # The command is the user's own, typed by them, and nothing of a bundle becomes a part of it.
-    code = subprocess.run(  # noqa: S603
-        words, cwd=done.folder, stdin=subprocess.DEVNULL, stdout=2, check=False
-    ).returncode
+    with subprocess.Popen(words, cwd=done.folder, stdin=subprocess.DEVNULL, stdout=2) as process:  # noqa: S603
+        try:
+            code = _waited(process, is_over)
+        except BaseException:
+            process.kill()
+            raise
+    if code is None:
+        raise ReleaseError(f"`{command}` did not end")
     if code:
         raise ReleaseError(f"`{command}` " + (f"ended with {code}" if code > 0 else f"was ended by signal {-code}"))
+
+
+def _waited(process: subprocess.Popen[bytes], is_over: Callable[[], bool]) -> int | None:
+    """How a process ended; None when it had to be ended, since it took too long."""
+    until, told = time.monotonic() + _PATIENCE, False
+    while time.monotonic() < until:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(_TICK)
+        if not told and is_over():
+            until, told = min(until, time.monotonic() + _FAREWELL), True
+    process.kill()
+    return None
 
 
 def _signal(text: str) -> tuple[signal.Signals, Path]:

@@ -17,7 +17,7 @@ from kitpack.settings import Settings
 if TYPE_CHECKING:
     from kitpack.oci.digest import Digest
     from kitpack.promptchanges import PromptChanges
-    from kitpack.releases.log import Log
+    from kitpack.releases.chain import Log
     from kitpack.releases.record import Record
     from kitpack.releases.status import Version, Versions
 
@@ -25,6 +25,9 @@ __all__ = ["history_command", "record_json", "status_command"]
 
 _EXPLAINED = 20
 """Records whose changes of prompts are shown."""
+
+_BROKEN = 20
+"""Breaks of a log that are shown."""
 
 
 @click.command("history")
@@ -51,14 +54,15 @@ def history_command(
 
     The star is what is live. Under each of the last 20 records stands what it changed in the prompts. Times are those
     of this computer's zone. --verify ends with 6 when a record is missing, damaged or contradicts another, when the end
-    that was seen before is gone, or when the channel was moved by other means.
+    that was seen before is gone, or when the channel was moved by other means. It reads the
+    whole log; without it, -n reads no more than is shown.
 
     \b
       kitpack history localhost:5000/bot:production
       kitpack history localhost:5000/bot:production --verify --quiet
       kitpack inspect "localhost:5000/bot:production@{2026-05-15}"
     """
-    log = releasing.history(reference, local=local, settings=settings)
+    log = releasing.history(reference, limit=0 if verify else limit or 0, local=local, settings=settings)
     shown = tuple(reversed(log.records[-limit:] if limit else log.records))
     changes: Mapping[Digest, PromptChanges] = {}
     if not no_changes and not quiet:
@@ -147,8 +151,10 @@ def _print_log(reference: str, log: Log, shown: Sequence[Record], changes: Mappi
         say(f"{count(len(log.lost), 'record')} lost a race and changed nothing (--json shows them)")
     if log.breaks:
         heading("Broken")
-        for one in log.breaks:
+        for one in log.breaks[:_BROKEN]:
             click.secho(f"  {one.kind}: {one_line(one.text)}", fg="red")
+        if len(log.breaks) > _BROKEN:
+            say(f"and {len(log.breaks) - _BROKEN} more (--json shows them)")
 
 
 def _row(record: Record, log: Log) -> tuple[str, ...]:

@@ -79,6 +79,8 @@ def prompt_run_command(
     rendered = asked.render(values_for(asked.prompt, pairs, file))
     wishes = Wishes(model=model, parameters=_assigned(parameters))
     who = providers.provider(provider, access=replace(ModelAccess.from_env(), ca_file=settings.ca_file))
+    if who.tells_its_key:
+        _warn(f"the key goes to {providers.shown(who.base_url)} without TLS, and others can read it on the way")
     if as_json or not streamed:
         reply = call_prompt(rendered, who, wishes)
         _print_whole(reply, as_json=as_json)

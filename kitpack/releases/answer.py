@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from pathlib import Path
 
 from kitpack.content.store.layout import Layout
 from kitpack.content.target import Target
+from kitpack.releases.chain import Log
 from kitpack.releases.home import Home
-from kitpack.releases.log import read_log
+from kitpack.releases.log import read_recent
 from kitpack.releases.moment import Moment, answer, parse_moment
 from kitpack.releases.pins import load_pin
 from kitpack.releases.record import Record
@@ -53,9 +55,9 @@ def find_answer(target: Target, tag: str, moment: str, label: str, pins: Path | 
 
 
 def answer_from(home: Home, channel: str, moment: Moment, pins: Path | None, *, jobs: int = 4) -> Answered:
-    """Find what was live at a moment. Raises as :func:`find_answer`."""
-    pin = load_pin(pins, home.label, channel) if pins else None
-    log = read_log(home, channel, pin=pin, jobs=jobs)
+    """Find what was live at a moment; the log is read back from its end, no further. Raises as :func:`find_answer`."""
+    pin = load_pin(pins, home, channel) if pins else None
+    log = read_recent(home, channel, partial(_suffices, moment), pin=pin, jobs=jobs)
     record = answer(log, moment, home.label)
     others: tuple[Record, ...] = ()
     if moment.since and moment.at:
@@ -63,6 +65,13 @@ def answer_from(home: Home, channel: str, moment: Moment, pins: Path | None, *, 
             one for one in log.records if one.moves and moment.since <= one.time <= moment.at and one != record
         )
     return Answered(record=record, moment=moment, others=others)
+
+
+def _suffices(moment: Moment, log: Log) -> bool:
+    """Whether the end of a log answers: of a day, all that happened during it is wanted."""
+    if moment.since and not any(one.time < moment.since for one in log.records):
+        return False
+    return (log.at(moment.at) if moment.at else log.back(moment.back)) is not None
 
 
 def told(answered: Answered, label: str, zone: tzinfo | None = None) -> str:

@@ -10,12 +10,15 @@ from typing import TypeAlias
 from kitpack.errors import GateError, LogError, NotFoundError, OutsideMoveError, ReleaseError
 from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import Manifest
+from kitpack.releases.chain import Log
 from kitpack.releases.home import Home
-from kitpack.releases.log import Log, read_ends, read_log
-from kitpack.releases.record import MAX_UNDO, Gate, Record, Route, check_channel, log_tag
+from kitpack.releases.log import read_ends, read_log
+from kitpack.releases.record import ARCHIVE, MAX_UNDO, Gate, Record, Route, check_channel, log_prefix, log_tag
+from kitpack.releases.split import PLACES, width_of
+from kitpack.releases.status import archived_digests
 from kitpack.releases.writing import Author, Released, State, known, live_by, version_of, write
 
-__all__ = ["Candidate", "Check", "adopt", "promote", "rollback", "route", "withdraw"]
+__all__ = ["Candidate", "Check", "Reroute", "adopt", "promote", "rollback", "route", "withdraw"]
 
 
 _LOOKS = 5
@@ -50,6 +53,9 @@ class Candidate:
 
 Check: TypeAlias = Callable[[Candidate], Gate]
 """A gate: looks at a candidate and says whether it may go live."""
+
+Reroute: TypeAlias = Callable[[tuple[Route, ...]], Sequence[Route]]
+"""Says who gets traffic from now on. It is told who does by then, so two changes at once do not undo each other."""
 
 
 def promote(
@@ -112,7 +118,7 @@ def rollback(
     if to:
         bundle = home.read_digest(to) if isinstance(to, Digest) else home.read(to)
     else:
-        bundle = home.read_digest(_before(state))
+        state, bundle = _before(state)
     if bundle.digest == state.live and state.head:
         return _again(state, bundle)
     passed = _pass(state, bundle, gates, author) if to else ()
@@ -123,7 +129,7 @@ def route(
     home: Home,
     channel: str,
     author: Author,
-    routes: Sequence[Route],
+    change: Reroute,
     *,
     newcomer: Manifest | None = None,
     gates: Sequence[Check] = (),
@@ -134,24 +140,27 @@ def route(
         home: Where the channel is.
         channel: The channel.
         author: Who does it, and why.
-        routes: Who gets what; none ends all of them.
+        change: Says who gets what from now on, told who does now; nobody ends all routes.
         newcomer: The release that gets more than before, if any.
         gates: What has to let it through.
 
     Raises:
-        ReleaseError: When nothing is live, or there is more than a hundred percent.
+        ReleaseError: When nothing is live, there is more than a hundred percent, or less than a hundredth for one.
         GateError: When a gate does not let it through; nothing has changed then.
     """
     state = _begin(home, channel, author)
     if state.live is None:
         raise ReleaseError(f"nothing is live at {home.label}:{channel}", hint=f"kitpack promote REF --to {channel}")
-    if sum(one.percent for one in routes if not one.shadow) > 100:
+    routes = tuple(change(state.routes))
+    if sum(width_of(one) for one in routes) > PLACES:
         raise ReleaseError("the routes add up to more than 100 percent")
+    if any(one.percent and not one.shadow and not width_of(one) for one in routes):
+        raise ReleaseError("a route has less than 0.01 percent, the least there is", hint="--percent 0 ends a part")
     bundle = home.read_digest(state.live)
-    if state.head and state.head.routes == tuple(routes):
+    if state.head and state.head.routes == routes:
         return _again(state, bundle)
     passed = _pass(state, newcomer, gates, author) if newcomer else ()
-    return write(state, bundle, author, "route", undo=state.undo, routes=tuple(routes), gates=passed)
+    return write(state, bundle, author, "route", undo=state.undo, routes=routes, gates=passed)
 
 
 def withdraw(home: Home, channel: str, author: Author, reference: str | Digest) -> Released:
@@ -268,27 +277,42 @@ def _adopt(state: State, author: Author) -> Released:
     return write(state, bundle, author, "adopt", undo=undo)
 
 
-def _before(state: State) -> Digest:
-    if state.undo:
-        return state.undo[0]
+def _before(state: State) -> tuple[State, Manifest]:
+    """What the next rollback restores: the last that served before, and is not archived."""
     where = state.where
     if state.head is None:
         raise NotFoundError(
             f"{where} has no release log, so nothing says what served before",
             hint=f"kitpack promote {state.home.label}:VERSION --to {state.channel}",
         )
-    if state.head.sequence > MAX_UNDO:
+    archived = _archived(state)
+    served = [one for one in state.undo if one not in archived]
+    if not served and state.head.sequence > MAX_UNDO:
         log = read_log(state.home, state.channel, sorted(state.tags))
-        if found := _served_before(log):
-            return found
-    raise NotFoundError(
-        f"nothing served at {where} before {state.live_version or state.live}",
-        hint=f"`kitpack rollback {where} --to VERSION` names a release; `kitpack history {where}` shows them",
-    )
+        served = [one for one in _served_before(log) if one not in archived]
+    hint = f"`kitpack rollback {where} --to VERSION` names a release; `kitpack history {where}` shows them"
+    if not served:
+        raise NotFoundError(f"nothing served at {where} before {state.live_version or state.live}", hint=hint)
+    if state.undo[:1] != (served[0],):
+        told = "; ".join(f"{one} is passed over, as it is archived" for one in state.undo if one in archived)
+        state = replace(state, notes=(*state.notes, *filter(None, [told])))
+    try:
+        return state, state.home.read_digest(served[0])
+    except NotFoundError:
+        raise NotFoundError(
+            f"{served[0]}, which served at {where} before, is gone; nothing was changed", hint=hint
+        ) from None
 
 
-def _served_before(log: Log) -> Digest | None:
-    """What the next rollback restores, by the whole log instead of what its last record remembers."""
+def _archived(state: State) -> frozenset[Digest]:
+    beginning = log_prefix(ARCHIVE)
+    if not any(tag.startswith(beginning) for tag in state.tags):
+        return frozenset()
+    return archived_digests(state.home, state.tags)
+
+
+def _served_before(log: Log) -> list[Digest]:
+    """What rollbacks restore, by the whole log instead of what its last record remembers."""
     stack: list[Digest] = []
     live: Digest | None = None
     for record in log.records:
@@ -299,7 +323,7 @@ def _served_before(log: Log) -> Digest | None:
         elif record.moves:
             stack = [one for one in (live, *stack) if one and one != record.target]
         live = record.target if record.moves else live
-    return stack[0] if stack else None
+    return stack
 
 
 def _further_back(undo: tuple[Digest, ...], target: Digest) -> tuple[Digest, ...]:

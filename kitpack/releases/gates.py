@@ -12,13 +12,14 @@ from typing import TypeAlias
 
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.sidebyside import side_by_side
-from kitpack.errors import KitpackError, UsageError
+from kitpack.errors import KitpackError, LogError, UsageError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.jsontext import Json
 from kitpack.releases.change import Candidate, Check
-from kitpack.releases.log import read_log
+from kitpack.releases.log import read_head
 from kitpack.releases.record import Gate
 from kitpack.releases.status import archived_digests
+from kitpack.releases.writing import live_by
 
 __all__ = [
     "BUILT_IN",
@@ -140,7 +141,10 @@ def live_in(told: Json) -> Check:
     channel = told
 
     def check(candidate: Candidate) -> Gate:
-        live = read_log(candidate.home, channel, sorted(candidate.tags)).live
+        try:
+            live = live_by(candidate.home, channel, read_head(candidate.home, channel, candidate.tags), candidate.tags)
+        except LogError as error:
+            return Gate(name="live-in", passed=False, detail=error.message)
         wrong = [] if live == candidate.bundle.digest else [f"{live or 'nothing'} is live at {channel}"]
         return _gate("live-in", wrong, channel)
 

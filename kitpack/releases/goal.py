@@ -9,7 +9,7 @@ from kitpack.errors import InvalidDigestError
 from kitpack.oci.digest import Digest
 from kitpack.releases.answer import answer_from
 from kitpack.releases.home import Home
-from kitpack.releases.log import read_log
+from kitpack.releases.log import read_recent
 from kitpack.releases.moment import parse_moment
 
 __all__ = ["goal_of"]
@@ -38,7 +38,10 @@ def goal_of(home: Home, channel: str, text: str, pins: Path | None = None, *, jo
     except InvalidDigestError:
         pass
     if home.find(text) is None:
-        served = [one for one in read_log(home, channel, jobs=jobs).records if one.target_version == text]
+        recent = read_recent(
+            home, channel, lambda log: any(one.target_version == text for one in log.records), jobs=jobs
+        )
+        served = [one for one in recent.records if one.target_version == text]
         if served:
             return served[-1].target
     return text

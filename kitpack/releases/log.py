@@ -1,111 +1,62 @@
-"""The log of a channel: its records as a chain, and everything that is wrong with it.
-
-The chain is found from its end: the record with the highest number, and of several with that number the one with the
-smallest digest. Each names the one before it. What is not on the chain lost a race; it stays in the log, and is shown.
+"""Reading the log of a channel, whole or from its end; :mod:`kitpack.releases.chain` says what its records make.
 
 Nothing is believed because it is there: a record's bytes are held against its digest, its digest against its tag, its
 number and its predecessor against its neighbours, and the end of the log against what was seen last time.
+
+Numbers are finite, and whoever may write tags could use them up with one. So a tag whose number lies far beyond all
+others is a stray: it is named, and no part of the log.
+
+What was live lately can be told without reading everything: :func:`read_recent` reads back from the end.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Literal, TypeAlias
 
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.sidebyside import side_by_side
 from kitpack.errors import IntegrityError, InvalidManifestError, LogError, NotFoundError
-from kitpack.oci.digest import Digest
+from kitpack.releases.chain import Break, Log, Pin, assembled
 from kitpack.releases.home import Home
 from kitpack.releases.record import LogTag, Record, log_prefix, log_tag, parse_record
 
-__all__ = ["Break", "BreakKind", "Log", "Pin", "log_tags", "read_ends", "read_head", "read_log", "read_record"]
+__all__ = [
+    "LEAP",
+    "log_tags",
+    "read_ends",
+    "read_head",
+    "read_last",
+    "read_log",
+    "read_recent",
+    "read_record",
+]
 
-BreakKind: TypeAlias = Literal["damaged", "gap", "fork", "inconsistent", "truncated", "moved"]
+LEAP = 1_000_000
+"""How far a number may lie beyond the one below it; no log grows that long, nor is so much of one taken out."""
 
+_RIVALS = 32
+"""Of how many records with the last number the end of a log is found; those with the smallest digests count."""
 
-_RACE = 2
-"""How many records in a row can lose one race: a second is written by who has not seen yet that the first lost."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Break:
-    """Something that is wrong with a log.
-
-    Attributes:
-        kind: ``damaged``: a record cannot be read or is not what its tag says. ``gap``: one is missing. ``fork``: two
-            histories go on side by side. ``inconsistent``: a record contradicts the one before it. ``truncated``: the
-            end that was seen before is gone. ``moved``: the channel's tag stands for something that no record explains.
-        text: What was found, in one line.
-    """
-
-    kind: BreakKind
-    text: str
+_BATCH = 16
+"""Records that are read first when only the end of a log is wanted; each further batch is twice as long."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
-    """The end of a log as it was seen: what proves later that nothing was cut off.
+def log_tags(channel: str, tags: Iterable[str], *, above: int = 0) -> list[LogTag]:
+    """The tags of the records of a channel among others, in the order of their numbers, without strays.
 
-    Attributes:
-        sequence: The number of the last record.
-        digest: The record.
-    """
-
-    sequence: int
-    digest: Digest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
-    """What happened to a channel.
-
-    Attributes:
+    Args:
         channel: The channel.
-        records: The chain, oldest first.
-        lost: Records that lost a race against one of the chain: nothing came of them.
-        tagged: What the channel's tag stands for; None when there is no such tag.
-        breaks: What is wrong.
+        tags: Tags.
+        above: The number from which on they were listed.
     """
-
-    channel: str
-    records: tuple[Record, ...] = ()
-    lost: tuple[Record, ...] = ()
-    tagged: Digest | None = None
-    breaks: tuple[Break, ...] = ()
-
-    @property
-    def head(self) -> Record | None:
-        """The last record."""
-        return self.records[-1] if self.records else None
-
-    @property
-    def live(self) -> Digest | None:
-        """The release that is live by the log."""
-        return next((one.target for one in reversed(self.records) if one.moves), None)
-
-    def at(self, moment: datetime) -> Record | None:
-        """The record that made live what was live at a moment; None when nothing was.
-
-        Args:
-            moment: A time with a zone.
-        """
-        return next((one for one in reversed(self.records) if one.moves and one.time <= moment), None)
-
-    def back(self, steps: int) -> Record | None:
-        """The record that made live what was live some moves ago; 0 is the last move."""
-        moves = [one for one in self.records if one.moves]
-        return moves[-1 - steps] if 0 <= steps < len(moves) else None
-
-
-def log_tags(channel: str, tags: Iterable[str]) -> list[LogTag]:
-    """The tags of the records of a channel among others, in the order of their numbers."""
-    found = (LogTag.parse(channel, tag) for tag in tags if tag.startswith(log_prefix(channel)))
-    return sorted(one for one in found if one)
+    names = _numbered(channel, tags)
+    before = above
+    for index, name in enumerate(names):
+        if name.sequence - before > LEAP:
+            return names[:index]
+        before = name.sequence
+    return names
 
 
 def read_record(home: Home, tag: LogTag) -> Record:
@@ -123,12 +74,14 @@ def read_record(home: Home, tag: LogTag) -> Record:
     return record
 
 
-def read_head(home: Home, channel: str, tags: Iterable[str], pin: Pin | None = None) -> Record | None:
+def read_head(
+    home: Home, channel: str, tags: Iterable[str], pin: Pin | None = None, *, above: int = 0
+) -> Record | None:
     """Read the last record of a log, and nothing else of it. Arguments and errors as :func:`read_ends`."""
-    return next(iter(read_ends(home, channel, tags, pin)), None)
+    return next(iter(read_ends(home, channel, tags, pin, above=above)), None)
 
 
-def read_ends(home: Home, channel: str, tags: Iterable[str], pin: Pin | None = None) -> list[Record]:
+def read_ends(home: Home, channel: str, tags: Iterable[str], pin: Pin | None = None, *, above: int = 0) -> list[Record]:
     """Read the end of a log, and nothing else of it: what a promotion or a rollback needs.
 
     Args:
@@ -136,6 +89,7 @@ def read_ends(home: Home, channel: str, tags: Iterable[str], pin: Pin | None = N
         channel: The channel.
         tags: All tags there.
         pin: The end that was seen before, which must still be there.
+        above: The number from which on the tags were listed.
 
     Returns:
         The records with the highest number, usually one: the first counts, the others lost a race against it.
@@ -143,15 +97,15 @@ def read_ends(home: Home, channel: str, tags: Iterable[str], pin: Pin | None = N
     Raises:
         LogError: When one cannot be read, or the end that was seen before is gone.
     """
-    names = log_tags(channel, tags)
+    names = log_tags(channel, tags, above=above)
     if pin and (cut := _cut_off(channel, names, pin)):
         raise LogError(f"{home.label}: {cut.text}", hint=_hint(home, channel))
     ends = [name for name in names if name.sequence == names[-1].sequence] if names else []
     try:
-        found = [read_record(home, name) for name in ends]
+        found = [read_record(home, name) for name in ends[:_RIVALS]]
     except LogError as error:
         raise LogError(error.message, hint=_hint(home, channel)) from None
-    return sorted(found, key=_digest_of)
+    return sorted(found, key=lambda one: str(one.digest))
 
 
 def read_log(
@@ -175,16 +129,71 @@ def read_log(
     names = log_tags(channel, known)
     tagged = home.find(channel)
     found = side_by_side(partial(_try_record, home), names, jobs, ignore)
-    records = {one.digest: one for one in found if isinstance(one, Record) and one.digest}
-    breaks = [Break(kind="damaged", text=one.message) for one in found if isinstance(one, LogError)]
-    chain = list(_chain(records))
-    lost = tuple(sorted((one for one in records.values() if one not in chain), key=lambda one: one.sequence))
-    if pin and (cut := _cut_off(channel, names, pin)):
-        breaks.append(cut)
-    breaks += [*_gaps(chain, names), *_forks(lost), *_contradictions(chain)]
-    log = Log(channel=channel, records=tuple(chain), lost=lost, tagged=tagged.digest if tagged else None)
-    breaks += _moved(log)
-    return Log(channel=channel, records=log.records, lost=lost, tagged=log.tagged, breaks=tuple(breaks))
+    breaks = [*_strays(channel, known, names), *_truncated(channel, names, pin)]
+    return assembled(channel, names, found, breaks, tagged.digest if tagged else None)
+
+
+def read_recent(
+    home: Home,
+    channel: str,
+    suffices: Callable[[Log], bool],
+    *,
+    pin: Pin | None = None,
+    jobs: int = 4,
+) -> Log:
+    """Read a log back from its end until what was read suffices, and say all that is wrong with that part.
+
+    Args:
+        home: Where the log is.
+        channel: The channel.
+        suffices: Whether a part is enough; all is read when none ever is.
+        pin: The end that was seen before.
+        jobs: Records read at the same time.
+    """
+    known = list(home.tags(log_prefix(channel)))
+    names = log_tags(channel, known)
+    tagged = home.find(channel)
+    breaks = [*_strays(channel, known, names), *_truncated(channel, names, pin)]
+    found: list[Record | LogError] = []
+    begin, batch = len(names), _BATCH
+    while True:
+        end, begin = begin, _batch_begin(names, begin - batch)
+        found = [*side_by_side(partial(_try_record, home), names[begin:end], jobs, ignore), *found]
+        log = assembled(channel, names[begin:], found, breaks, tagged.digest if tagged else None, is_whole=not begin)
+        if not begin or suffices(log):
+            return log
+        batch *= 2
+
+
+def read_last(home: Home, channel: str, limit: int, *, pin: Pin | None = None, jobs: int = 4) -> Log:
+    """Read a log as far back as its last records and what is live take; all of it when the limit is 0."""
+    if not limit:
+        return read_log(home, channel, pin=pin, jobs=jobs)
+    return read_recent(
+        home, channel, lambda log: len(log.records) >= limit and log.live is not None, pin=pin, jobs=jobs
+    )
+
+
+def _batch_begin(names: Sequence[LogTag], index: int) -> int:
+    """Where a batch begins that has all records with the number of its first one."""
+    while index > 0 and names[index - 1].sequence == names[index].sequence:
+        index -= 1
+    return max(index, 0)
+
+
+def _numbered(channel: str, tags: Iterable[str]) -> list[LogTag]:
+    found = (LogTag.parse(channel, tag) for tag in tags if tag.startswith(log_prefix(channel)))
+    return sorted(one for one in found if one)
+
+
+def _strays(channel: str, tags: Iterable[str], names: Sequence[LogTag]) -> Iterator[Break]:
+    end = names[-1].sequence if names else 0
+    for stray in _numbered(channel, tags)[len(names) :]:
+        yield Break(
+            kind="stray",
+            text=f"the tag {stray.tag} is none of a record of this log, which ends with {end}; it is passed over, "
+            "and may be removed",
+        )
 
 
 def _try_record(home: Home, name: LogTag, _: OnEvent) -> Record | LogError:
@@ -194,8 +203,9 @@ def _try_record(home: Home, name: LogTag, _: OnEvent) -> Record | LogError:
         return error
 
 
-def _digest_of(record: Record) -> str:
-    return str(record.digest)
+def _truncated(channel: str, names: Sequence[LogTag], pin: Pin | None) -> Iterator[Break]:
+    if pin and (cut := _cut_off(channel, names, pin)):
+        yield cut
 
 
 def _cut_off(channel: str, names: Sequence[LogTag], pin: Pin) -> Break | None:
@@ -203,104 +213,11 @@ def _cut_off(channel: str, names: Sequence[LogTag], pin: Pin) -> Break | None:
     if any(name.tag == wanted for name in names):
         return None
     return Break(
-        kind="truncated", text=f"the record {wanted} was seen here before and is gone; the log was cut off or rewritten"
+        kind="truncated",
+        text=f"the record {wanted} was seen here before and is gone; the log was cut off or rewritten",
+        sequence=pin.sequence,
     )
 
 
 def _hint(home: Home, channel: str) -> str:
     return f"`kitpack history {home.label}:{channel} --verify` names all that is wrong; --force goes on with the rest"
-
-
-def _chain(records: Mapping[Digest, Record]) -> Iterator[Record]:
-    """The records from the oldest to the last; across a gap it goes on with the best that is left below."""
-    chain: list[Record] = []
-    below = _end(records.values())
-    while below:
-        chain.append(below)
-        before = records.get(below.previous) if below.previous else None
-        if before is None or before.sequence >= below.sequence:
-            number = below.sequence
-            before = _end(one for one in records.values() if one.sequence < number)
-        below = before
-    return reversed(chain)
-
-
-def _end(records: Iterable[Record]) -> Record | None:
-    return min(records, key=lambda one: (-one.sequence, _digest_of(one)), default=None)
-
-
-def _gaps(chain: Sequence[Record], names: Sequence[LogTag]) -> Iterator[Break]:
-    """Where the chain does not go back to the record before: that is missing, unless it is there but damaged."""
-    damaged = {name.sequence for name in names} - {one.sequence for one in chain}
-    for before, record in zip([None, *chain], chain, strict=False):
-        expected = record.sequence - 1
-        if (before.digest if before else None) == record.previous and (before.sequence if before else 0) == expected:
-            continue
-        if expected in damaged:
-            continue
-        if expected and (before is None or before.sequence != expected):
-            yield Break(kind="gap", text=f"record {expected} is missing; record {record.sequence} follows it")
-        else:
-            yield Break(
-                kind="gap", text=f"record {record.sequence} follows {record.previous or 'nothing'}, which is not there"
-            )
-
-
-def _forks(lost: Sequence[Record]) -> Iterator[Break]:
-    """A record or two beside the chain lost a race, which is how the log works; more are a history of their own."""
-    side = {one.digest: one for one in lost}
-    for record in lost:
-        length, before = 1, side.get(record.previous)
-        while before and length <= _RACE:
-            length, before = length + 1, side.get(before.previous)
-        if length == _RACE + 1:
-            yield Break(
-                kind="fork",
-                text=f"record {record.sequence} ({record.action} by {record.actor}) goes on beside the log, "
-                f"behind {_RACE} records that lost",
-            )
-    for number, count in Counter(one.sequence for one in lost if one.previous is None and one.sequence > 1).items():
-        yield Break(kind="fork", text=f"{count} records with the number {number} begin a history of their own")
-
-
-def _contradictions(chain: Sequence[Record]) -> Iterator[Break]:
-    live: Digest | None = None
-    for before, record in zip([None, *chain], chain, strict=False):
-        if before and record.time < before.time:
-            yield Break(
-                kind="inconsistent",
-                text=f"record {record.sequence} is of {record.time:%Y-%m-%dT%H:%M:%SZ}, earlier than the one before",
-            )
-        linked = before is not None and record.previous == before.digest
-        if linked and record.action in ("promote", "rollback") and record.source != live:
-            yield Break(
-                kind="inconsistent",
-                text=f"record {record.sequence} says that {_short(record.source)} was live before it, "
-                f"but that was {_short(live)}",
-            )
-        live = record.target if record.moves else live
-
-
-def _moved(log: Log) -> Iterator[Break]:
-    """A tag that the log does not explain."""
-    head = log.head
-    if head is None or log.tagged == log.live:
-        return
-    if log.tagged is None:
-        yield Break(kind="moved", text=f"the tag {log.channel} is gone; by the log, {_short(log.live)} is live")
-    elif head.moves and log.tagged == head.source:
-        yield Break(
-            kind="moved",
-            text=f"record {head.sequence} ({head.action}) makes {_short(log.live)} live, but the tag {log.channel} "
-            f"still stands for {_short(log.tagged)}: that {head.action} was interrupted, or undone by hand",
-        )
-    else:
-        yield Break(
-            kind="moved",
-            text=f"the tag {log.channel} stands for {_short(log.tagged)}, which no record explains; "
-            f"by the log, {_short(log.live)} is live",
-        )
-
-
-def _short(digest: Digest | None) -> str:
-    return f"{digest.algorithm}:{digest.short}" if digest else "nothing"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from kitpack.errors import InvalidReferenceError, LogError, NotFoundError
-from kitpack.releases.log import Log
+from kitpack.releases.chain import Break, Log
 from kitpack.releases.record import Record
 
 __all__ = ["Moment", "answer", "parse_moment"]
@@ -84,7 +84,7 @@ def answer(log: Log, moment: Moment, label: str) -> Record:
 
     Raises:
         NotFoundError: When nothing was.
-        LogError: When the log is broken before that moment, so that it cannot be known.
+        LogError: When the log is broken between its end and that record, so that it cannot be known.
     """
     found = log.at(moment.at) if moment.at else log.back(moment.back)
     if found is None:
@@ -94,13 +94,26 @@ def answer(log: Log, moment: Moment, label: str) -> Record:
             f"nothing was live at {label}:{log.channel}@{{{moment.text}}}: {began}",
             hint=f"kitpack history {label}:{log.channel}",
         )
-    broken = [one for one in log.breaks if one.kind in ("damaged", "gap", "truncated")]
-    if broken:
+    if broken := [one for one in log.breaks if _touches(one, found, log, moment)]:
         raise LogError(
             f"{label}:{log.channel}: the log is broken, so what was live at {moment.text} is unknown: {broken[0].text}",
             hint=f"kitpack history {label}:{log.channel} --verify",
         )
     return found
+
+
+def _touches(one: Break, found: Record, log: Log, moment: Moment) -> bool:
+    """Whether a break leaves open that a record is the answer; one below it does not, as the chain comes from above."""
+    match one.kind:
+        case "truncated":
+            return True
+        case "damaged":
+            return one.sequence > found.sequence or (log.head is not None and one.sequence >= log.head.sequence)
+        case "gap":
+            return one.sequence > found.sequence
+        case "inconsistent":  # of times that go back, none can be believed
+            return moment.at is not None and one.sequence > found.sequence
+    return False
 
 
 def _parsed(text: str, now: datetime, zone: tzinfo | None) -> Moment | None:

@@ -27,6 +27,7 @@ from kitpack.oci.reference import is_tag
 __all__ = [
     "ARCHIVE",
     "EMPTY",
+    "MAX_SEQUENCE",
     "MAX_UNDO",
     "RELEASE_TYPE",
     "Action",
@@ -54,6 +55,9 @@ Action: TypeAlias = Literal["promote", "rollback", "route", "withdraw", "adopt",
 MAX_UNDO = 32
 """How many releases a record remembers for further rollbacks; beyond, the whole log is read."""
 
+MAX_SEQUENCE = 999_999_999
+"""The highest number that a record can have."""
+
 ARCHIVE = "_archive"
 """The log that says which releases must not go live again. It has records like a channel, and no tag."""
 
@@ -61,6 +65,7 @@ _PREFIX = "io.kitpack.release."
 _TAG = re.compile(r"(.+)\.log\.([0-9]{6,9})\.([0-9a-f]{8})")
 _MAX_CHANNEL = 100
 _MAX_TEXT = 4000
+_YEARS = range(1970, 9999)  # beyond, there are zones in which no clock can show the time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,13 +292,13 @@ def _record(facts: Mapping[str, str]) -> Record:
         source=_digest(facts.get("source", "")),
         source_version=facts.get("source.version", ""),
         previous=_digest(facts.get("previous", "")),
-        actor=facts.get("actor", ""),
+        actor=facts.get("actor", "")[:_MAX_TEXT],
         time=_time(facts["time"]),
-        reason=facts.get("reason", ""),
-        undo=tuple(map(Digest.parse, facts.get("undo", "").split())),
+        reason=facts.get("reason", "")[:_MAX_TEXT],
+        undo=tuple(map(Digest.parse, facts.get("undo", "").split()[:MAX_UNDO])),
         routes=tuple(map(_route, _members(facts, "routes"))),
         gates=tuple(map(_gate, _members(facts, "gates"))),
-        override=facts.get("override", ""),
+        override=facts.get("override", "")[:_MAX_TEXT],
     )
 
 
@@ -305,7 +310,10 @@ def _time(text: str) -> datetime:
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise ValueError(f"its time {text[:40]!r} has no zone")
-    return found.astimezone(UTC)
+    found = found.astimezone(UTC)
+    if found.year not in _YEARS:
+        raise ValueError(f"its time is {text[:40]!r}")
+    return found
 
 
 def _members(facts: Mapping[str, str], key: str) -> list[JsonObject]:

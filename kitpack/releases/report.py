@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kitpack.oci.digest import Digest
 from kitpack.oci.jsontext import Json, JsonObject
-from kitpack.releases.log import Log
+from kitpack.releases.chain import Log
 from kitpack.releases.record import Record, Route
 from kitpack.releases.status import Version, Versions
 

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from kitpack.releases.record import Route
 
-__all__ = ["PLACES", "place_of", "route_of", "split"]
+__all__ = ["PLACES", "place_of", "route_of", "split", "width_of"]
 
 PLACES = 10_000
 """Into how many parts users are divided."""
@@ -37,13 +37,18 @@ def place_of(key: str, salt: str) -> int:
     return int.from_bytes(digest[:8], "big") * PLACES >> 64
 
 
+def width_of(route: Route) -> int:
+    """How many of the places are a route's; none when it is a shadow."""
+    return 0 if route.shadow else math.floor(route.percent * 100 + 0.5)
+
+
 def route_of(key: str, routes: Sequence[Route]) -> Route | None:
     """The route that a user takes; None for the live release. Shadow routes take nobody."""
     begin = 0
     for route in routes:
         if route.shadow:
             continue
-        end = begin + math.floor(route.percent * 100 + 0.5)
+        end = begin + width_of(route)
         if begin <= place_of(key, route.salt) < end:
             return route
         begin = end

@@ -17,13 +17,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from kitpack.content.events import ignore
+from kitpack.content.sidebyside import side_by_side
 from kitpack.errors import ReleaseError
 from kitpack.oci.digest import Digest
 from kitpack.oci.reference import is_tag
+from kitpack.releases.chain import Log
 from kitpack.releases.home import Home
-from kitpack.releases.log import Log, read_log
+from kitpack.releases.log import read_head, read_log
 from kitpack.releases.record import ARCHIVE, Record, Route, channel_of
-from kitpack.releases.writing import Author, Released, begin_archive, write
+from kitpack.releases.writing import Author, Released, begin_archive, live_by, write
 
 __all__ = ["Status", "Version", "Versions", "archive", "archived_digests", "channels_in", "read_versions", "restore"]
 
@@ -83,8 +86,11 @@ def read_versions(home: Home, *, jobs: int = 4) -> Versions:
     tags = sorted(home.tags())
     logs = {channel: read_log(home, channel, tags, jobs=jobs) for channel in channels_in(tags)}
     names: dict[Digest, list[str]] = {}
-    for tag in tags:
-        if is_tag(tag) and tag not in logs and not channel_of(tag) and (found := home.find(tag)):
+    versions_of = [tag for tag in tags if is_tag(tag) and tag not in logs and not channel_of(tag)]
+    for tag, found in zip(
+        versions_of, side_by_side(lambda tag, _: home.find(tag), versions_of, jobs, ignore), strict=True
+    ):
+        if found:
             names.setdefault(found.digest, []).append(tag)
     known = dict.fromkeys([*names, *(one.target for log in logs.values() for one in log.records)])
     archived = archived_digests(home, tags)
@@ -98,13 +104,16 @@ def archive(home: Home, reference: str | Digest, author: Author) -> Released:
     Raises:
         NotFoundError: When it is not there.
         ReleaseError: When it is live somewhere, or gets traffic.
+        LogError: When a log is broken at its end, so that this cannot be known.
     """
     state = begin_archive(home, author)
     bundle = home.read_digest(reference) if isinstance(reference, Digest) else home.read(reference)
     for channel in channels_in(state.tags):
-        log = read_log(home, channel, sorted(state.tags))
-        routes = log.head.routes if log.head else ()
-        if log.live == bundle.digest or any(one.digest == bundle.digest for one in routes):
+        head = read_head(home, channel, state.tags)
+        routes = head.routes if head else ()
+        if live_by(home, channel, head, state.tags) == bundle.digest or any(
+            one.digest == bundle.digest for one in routes
+        ):
             raise ReleaseError(
                 f"{reference} is live at {home.label}:{channel}, so it cannot be archived",
                 hint=f"kitpack rollback {home.label}:{channel}, or promote another release first",

@@ -122,13 +122,14 @@ class Watch:
             return
         if not ends:
             raise LogError(f"the records of {self._home.label}:{self._channel} are gone")
-        self._head = read_head(self._home, self._channel, ends)
+        self._head = read_head(self._home, self._channel, ends, above=self._head.sequence if self._head else 0)
         self._ends = ends
 
     def _listed(self) -> Iterable[str]:
         """The tags of all records from the last known one on, and maybe others."""
         target, prefix = self._home.target, log_prefix(self._channel)
-        if self._home.prefix or not isinstance(target, ListsTagsBehind):
+        in_order = self._head is None or self._head.sequence < 10**6 - 1  # beyond, numbers have a digit more
+        if self._home.prefix or not in_order or not isinstance(target, ListsTagsBehind):
             return self._home.tags(prefix)
         behind = f"{prefix}{self._head.sequence:06d}" if self._head else prefix
         names, more = target.tags_behind(behind, PAGE)
@@ -139,9 +140,9 @@ class Watch:
         return names
 
     def _last_of(self, names: Iterable[str]) -> list[str]:
-        found = log_tags(self._channel, names)
-        least = self._head.sequence if self._head else 1
-        return [one.tag for one in found if one.sequence == found[-1].sequence and one.sequence >= least]
+        last = self._head.sequence if self._head else 0
+        found = log_tags(self._channel, names, above=last)
+        return [one.tag for one in found if one.sequence == found[-1].sequence and one.sequence >= last]
 
 
 def pause(interval: float, failures: int = 0) -> float:

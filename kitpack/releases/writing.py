@@ -13,21 +13,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from kitpack.content.target import opener_of
-from kitpack.errors import LogError, NotFoundError, RaceError
+from kitpack.errors import InvalidManifestError, LogError, NotFoundError, RaceError, ReleaseError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
 from kitpack.oci.jsontext import parse_object
 from kitpack.oci.manifest import Manifest
 from kitpack.oci.mediatypes import ANNOTATION_KITFILE, EMPTY_CONFIG
+from kitpack.releases.chain import Pin
 from kitpack.releases.home import Home
-from kitpack.releases.log import Pin, log_tags, read_head, read_log
+from kitpack.releases.log import log_tags, read_head, read_log
 from kitpack.releases.record import (
     ARCHIVE,
     EMPTY,
+    MAX_SEQUENCE,
     MAX_UNDO,
+    RELEASE_TYPE,
     Action,
     Gate,
     Record,
@@ -42,6 +45,9 @@ __all__ = ["Author", "Released", "State", "begin_archive", "known", "live_by", "
 
 _TRIES = 7
 _PAUSE = 0.05
+
+_AHEAD = timedelta(days=7)
+"""How far the last record may be ahead of this clock, so that its time is taken for the truth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,14 +175,16 @@ def write(
 
     Raises:
         NotFoundError: When the release is not whole; nothing has changed then.
+        ReleaseError: When it is no release.
+        LogError: When the log has no number left.
         RaceError: When somebody else was faster.
     """
+    if bundle.artifact_type == RELEASE_TYPE:
+        raise ReleaseError(f"{bundle.digest} is a record of a release log, not a release", hint="name a version")
     head = state.head
-    names = log_tags(state.channel, state.tags)
-    now = author.clock().astimezone(UTC)
     record = Record(
         channel=state.channel,
-        sequence=max((name.sequence for name in names), default=0) + 1,
+        sequence=_next_number(state),
         action=action,
         target=bundle.digest,
         target_version=version_of(bundle),
@@ -184,7 +192,7 @@ def write(
         source_version=state.live_version,
         previous=head.digest if head else None,
         actor=author.actor,
-        time=max(now, head.time) if head else now,
+        time=_time(state, author),
         reason=author.reason,
         undo=undo[:MAX_UNDO],
         routes=routes,
@@ -196,6 +204,35 @@ def write(
         state.home.write(bundle, state.channel)
     _settle(state, record, bundle, author)
     return Released(record=record, notes=state.notes)
+
+
+def _next_number(state: State) -> int:
+    names = log_tags(state.channel, state.tags)
+    if names and names[-1].sequence >= MAX_SEQUENCE:
+        raise LogError(
+            f"the tag {names[-1].tag} of {state.home.label} takes the last number that a record can have",
+            hint="remove it from the registry, or go on with a channel of another name",
+        )
+    return names[-1].sequence + 1 if names else 1
+
+
+def _time(state: State, author: Author) -> datetime:
+    """The time of a record: that of this clock, but not before the last record.
+
+    Where that one is far ahead, one of the two clocks is wrong. The record before it tells which; a wrong one in the
+    log is not handed on, or it would be the time of everything that ever follows.
+    """
+    now, head = author.clock().astimezone(UTC), state.head
+    if head is None or head.time <= now:
+        return now
+    if head.time - now > _AHEAD:
+        try:
+            before = parse_record(state.home.read_digest(head.previous)).time if head.previous else now
+        except (InvalidManifestError, NotFoundError):
+            before = now
+        if before <= now:
+            return now
+    return head.time
 
 
 def _append(home: Home, record: Record, bundle: Manifest) -> Record:
@@ -227,7 +264,7 @@ def _settle(state: State, record: Record, bundle: Manifest, author: Author) -> N
         names = [one for one in log_tags(channel, home.tags(log_prefix(channel))) if one.sequence >= record.sequence]
         if [one.tag for one in names] != [log_tag(channel, record.sequence, known(record.digest))]:
             try:
-                head = read_head(home, channel, [one.tag for one in names]) or record
+                head = read_head(home, channel, [one.tag for one in names], above=record.sequence) or record
             except LogError:  # listed, but not readable yet: somebody is just writing it
                 author.pause(number * _PAUSE)
                 continue

@@ -207,7 +207,7 @@ class Registry:
             return web.Response(status=202, headers=_COMMON)
         file = await self._threads.read(partial(find_blob, self._served, digest))
         with file:
-            return await send_blob(request, file, digest, _COMMON)
+            return await send_blob(request, file, digest, _COMMON, self._threads)
 
     async def _session(self, request: web.BaseRequest, endpoint: Endpoint) -> web.StreamResponse:
         repository, session = endpoint.repository, endpoint.selector

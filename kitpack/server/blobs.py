@@ -1,4 +1,8 @@
-"""Blobs: one pool for all repositories. Their bytes go from the disk to the network without passing through Python."""
+"""Blobs: one pool for all repositories. Their bytes go from the disk to the network without passing through Python.
+
+Within one machine there is no network, and the kernel hands large pieces of memory over faster than single pages of a
+file: there, the bytes are read and written, which is a quarter faster.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ import asyncio
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import BinaryIO
 
 from aiohttp import web
 
+from kitpack.content.registry.origin import is_loopback
 from kitpack.content.store.durable import sync_folder
 from kitpack.content.store.folder import blob_path
 from kitpack.content.store.index import Index, change_index
@@ -20,10 +26,14 @@ from kitpack.oci.digest import Digest
 from kitpack.oci.mediatypes import OCTET_STREAM
 from kitpack.server.conditions import etag_of, is_known
 from kitpack.server.problems import RefusedError
+from kitpack.server.receiving import QUIET
 from kitpack.server.served import Served
+from kitpack.server.threads import Threads
 
 __all__ = ["delete_blob", "find_blob", "range_of", "send_blob"]
 
+_PIECE = 1 << 19
+_PAGES = 8 << 20  # which a client has to take in before QUIET has passed
 _RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,20})\s*-\s*([0-9]{0,20})\s*", re.IGNORECASE)
 
 
@@ -43,7 +53,7 @@ def find_blob(served: Served, digest: Digest) -> BinaryIO:
 
 
 async def send_blob(
-    request: web.BaseRequest, file: BinaryIO, digest: Digest, common: Mapping[str, str]
+    request: web.BaseRequest, file: BinaryIO, digest: Digest, common: Mapping[str, str], threads: Threads
 ) -> web.StreamResponse:
     """Answer with a blob, or the part of it that was asked for.
 
@@ -52,6 +62,7 @@ async def send_blob(
         file: The open blob.
         digest: Its digest, which is all that can ever be at this address.
         common: Headers of every answer.
+        threads: Where the disk is waited for.
 
     Raises:
         RefusedError: When the part is beyond the end.
@@ -70,7 +81,7 @@ async def send_blob(
         response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     await response.prepare(request)
     if request.method == "GET" and stop > start:
-        await _send(request, file, start, stop - start)
+        await _send(request, response, file, (start, stop), threads)
     await response.write_eof()
     return response
 
@@ -130,18 +141,60 @@ def delete_blob(served: Served, digest: Digest) -> None:
     served.named([digest])
 
 
-async def _send(request: web.BaseRequest, file: BinaryIO, start: int, count: int) -> None:
-    transport = request.transport
+async def _send(
+    request: web.BaseRequest, response: web.StreamResponse, file: BinaryIO, part: tuple[int, int], threads: Threads
+) -> None:
+    transport, (start, stop) = request.transport, part
     if transport is None:
         raise ConnectionResetError("the client has gone")
     try:
-        sent = await asyncio.get_running_loop().sendfile(transport, file, start, count)
+        if _is_near(transport):
+            sent = await _copy(response, file, part, threads)
+        else:
+            sent = await _send_pages(transport, file, part)
     except OSError as error:  # the answer has begun: all that is left is to break it off
         transport.abort()
         raise ConnectionResetError(str(error)) from error
-    if sent != count:
+    if sent != stop - start:
         transport.abort()
         raise ConnectionResetError("the blob has become shorter")
+
+
+async def _send_pages(transport: asyncio.Transport, file: BinaryIO, part: tuple[int, int]) -> int:
+    """Let the kernel send, and return how much there was."""
+    at, stop = part
+    while at < stop:
+        async with asyncio.timeout(QUIET):
+            sent = await asyncio.get_running_loop().sendfile(transport, file, at, min(_PAGES, stop - at))
+        if not sent:
+            break
+        at += sent
+    return at - part[0]
+
+
+def _is_near(transport: asyncio.Transport) -> bool:
+    """Whether the client is on this machine."""
+    peer = transport.get_extra_info("peername")
+    return bool(peer) and is_loopback(str(peer[0]))
+
+
+async def _copy(response: web.StreamResponse, file: BinaryIO, part: tuple[int, int], threads: Threads) -> int:
+    """Read and write, and read the next piece while one is written; return how much there was."""
+    at, stop = part
+
+    def read_next() -> asyncio.Future[bytes]:
+        return asyncio.ensure_future(threads.read(partial(os.pread, file.fileno(), min(_PIECE, stop - at), at)))
+
+    reading = read_next()
+    try:
+        while data := await asyncio.shield(reading):
+            at += len(data)
+            reading = read_next()
+            async with asyncio.timeout(QUIET):
+                await response.write(data)
+    finally:
+        await asyncio.wait([reading])  # for as long, the file has to stay open
+    return at - part[0]
 
 
 def _user_of(served: Served, index: Index, digest: Digest) -> str:

@@ -38,7 +38,7 @@ from kitpack.releases.change import rollback
 from kitpack.releases.gates import BUILT_IN, Policy, build_gates
 from kitpack.releases.goal import goal_of
 from kitpack.releases.home import Home
-from kitpack.releases.log import read_log
+from kitpack.releases.log import read_last
 from kitpack.releases.record import log_prefix
 from kitpack.releases.report import log_report, record_report, status_report
 from kitpack.releases.status import read_versions
@@ -273,7 +273,7 @@ def _history(home: Home, endpoint: _Endpoint, query: str) -> JsonObject:
     if not limit.isascii() or not limit.isdigit() or len(limit) > 9:
         raise ForbiddenError(422, f"limit={limit[:40]!r}: expected a number")
     _require_channel(home, endpoint.channel)
-    return log_report(read_log(home, endpoint.channel), int(limit))
+    return log_report(read_last(home, endpoint.channel, int(limit)), int(limit))
 
 
 def _status(home: Home, endpoint: _Endpoint) -> JsonObject:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from kitpack.content.store.folder import blob_path, touch
-from kitpack.content.store.index import Index, change_index
+from kitpack.content.store.index import Index
 from kitpack.content.store.ingest import store_blob
 from kitpack.content.store.stored import first_missing, intact_manifest
 from kitpack.content.target import opener_of
@@ -91,7 +91,7 @@ def push(served: Served, repository: str, selector: str, pushed: Push) -> Manife
     with served.layout.lease():
         _require_content(served, manifest)
         _store(served, manifest)
-        change_index(served.root, listed)
+        served.changes.make(listed)
     served.named(one.digest for one in (manifest.descriptor, *manifest.successors))
     return manifest
 
@@ -119,7 +119,7 @@ def delete(served: Served, repository: str, selector: str, conditions: Condition
         return without_tag(index, place, selector)
 
     with served.layout.lease():
-        change_index(served.root, forgotten)
+        served.changes.make(forgotten)
 
 
 def _without(served: Served, catalog: Catalog, index: Index, place: Repository, digest: Digest) -> Index:

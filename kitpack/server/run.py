@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import signal
 import socket
 import ssl
@@ -23,6 +22,7 @@ from kitpack.content.store.folder import begin_layout, require_layout
 from kitpack.errors import KitpackError, UsageError
 from kitpack.server.access import Passwords
 from kitpack.server.app import Registry
+from kitpack.server.doors import Doors
 from kitpack.server.served import Served
 from kitpack.server.threads import Threads
 from kitpack.server.uploads import Uploads, remove_leftovers
@@ -34,12 +34,7 @@ _PATIENCE = 10.0
 _BREAK_OFF = 1.0
 _EXPIRE_EVERY = 60.0
 _TOUCH_EVERY = 240.0
-_IDLE_CONNECTION = 75.0
-_BUFFER = 1 << 18
-
-_silent = logging.getLogger("kitpack.server")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
+_LOOK_AT_DOORS_EVERY = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,22 +164,17 @@ async def _listening(
     wanted: Serving, registry: Registry, secure: ssl.SSLContext | None, hurry: asyncio.Event
 ) -> AsyncIterator[int]:
     """Accept connections; at the end, let the running requests finish."""
-    server = web.Server(
-        registry.handle,
-        access_log=None,
-        logger=_silent,
-        keepalive_timeout=_IDLE_CONNECTION,
-        auto_decompress=False,
-        read_bufsize=_BUFFER,
-    )
-    runner = web.ServerRunner(server, shutdown_timeout=_BREAK_OFF)
+    doors = Doors(registry.handle)
+    runner = web.ServerRunner(doors, shutdown_timeout=_BREAK_OFF)
     with _bound(wanted.host, wanted.port) as bound:
         await runner.setup()
         site = web.SockSite(runner, bound, ssl_context=secure)
         await site.start()
+        watching = asyncio.create_task(_watch(doors))
         try:
             yield bound.getsockname()[1]
         finally:
+            watching.cancel()
             await site.stop()
             await _first_of(_finished(registry), hurry)
             await _first_of(runner.cleanup(), hurry)
@@ -201,6 +191,12 @@ async def _kept_house(served: Served, uploads: Uploads, threads: Threads) -> Asy
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _watch(doors: Doors) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_AT_DOORS_EVERY)
+        doors.close_idle()
 
 
 async def _repeat(every: float, work: Callable[[], None], threads: Threads) -> None:

@@ -20,6 +20,7 @@ from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import Manifest
 from kitpack.server.catalog import Catalog, Catalogs
+from kitpack.server.changes import Changes
 
 __all__ = ["Served"]
 
@@ -44,6 +45,7 @@ class Served:
         self.layout = Layout(root, create=not read_only)
         self.read_only = read_only
         self.clock = clock
+        self.changes = Changes(root)
         self._catalogs = Catalogs(root)
         self._lock = Lock()
         self._kept: OrderedDict[tuple[Digest, str], Manifest] = OrderedDict()

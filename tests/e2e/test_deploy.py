@@ -85,6 +85,23 @@ def test_a_command_that_fails_brings_the_old_release_back(kitpack: Terminal, tar
 
 
 @pytest.mark.usefixtures("versions")
+def test_a_command_that_hangs_does_not_keep_a_service_from_ending(
+    kitpack: Terminal, target: Path, tmp_path: Path
+) -> None:
+    kitpack("deploy", "bot:1.4.0", target)
+    kitpack("promote", "bot:1.5.0", "--to", "production", "-q")
+    os.mkfifo(tmp_path / "runs")
+    hanging = f"if grep -q French {PROMPT}; then echo > {tmp_path / 'runs'}; exec sleep 600; fi"
+    with kitpack.process("deploy", "bot:production", target, "--watch", "--exec", hanging) as process:
+        (tmp_path / "runs").read_text()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "did not end; 1.4.0 is live again" in err
+    assert "French" not in live(target)
+
+
+@pytest.mark.usefixtures("versions")
 def test_a_signal_is_sent_to_whoever_runs(kitpack: Terminal, target: Path, tmp_path: Path) -> None:
     pidfile = tmp_path / "bot.pid"
     missing = kitpack("deploy", "bot:1.4.0", target, "--signal", f"HUP:{pidfile}")

@@ -1,4 +1,4 @@
-"""The README's console blocks: every command runs as printed, and prints what stands under it."""
+"""The README: every command runs as printed and prints what stands under it, and so does every line of Python."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -13,11 +15,15 @@ import pytest
 
 from kitpack.cli import kitpack as kitpack_group
 from tests.support.cli import REPOSITORY, Terminal
+from tests.support.model_server import gpt, gpt_stream, model_server
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 CODES = {"error: the tag '1": 5, "error: 1.5.0 may ": 10}
 """How a command ends that fails, by what it prints."""
 BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+PYTHON = "".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+SAYS = re.findall(r"^ *(?:print|logging\.info)\(.*\)  # (.*)$", PYTHON, re.MULTILINE)
+"""What a line of the Python blocks prints, where it says so behind it."""
 
 
 def test_the_story_is_true(
@@ -28,12 +34,36 @@ def test_the_story_is_true(
     kitpack.environment["KITPACK_ACTOR"] = "ann"
     steps = [step for block in BLOCKS for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
     assert len(steps) > 20
-    for step in steps:
-        _run(kitpack, step, docker_registry)
+    with model_server() as models:
+        models.says(*_ANSWERS)
+        places = {"localhost:5000": docker_registry, "localhost:8080": f"127.0.0.1:{models.port}"}
+        for step in steps:
+            _run(kitpack, _placed(step, places))
+        ran = subprocess.run(
+            [sys.executable, "-c", _placed(PYTHON, places)],
+            env=kitpack.environment | {"PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert ran.returncode == 0, ran.stderr
+    assert [line for line in ran.stdout.splitlines() if line in SAYS] == SAYS
+    assert len(SAYS) > 8
 
 
-def _run(kitpack: Terminal, step: str, registry: str) -> None:
-    command, *shown = step.replace("localhost:5000", registry).splitlines()
+_ANSWER = '{"severity": 1, "team": "hardware"}'
+_ANSWERS = (gpt_stream(_ANSWER, model="qwen2.5-7b"), gpt(_ANSWER, model="qwen2.5-7b"))
+
+
+def _placed(text: str, places: Mapping[str, str]) -> str:
+    """A text with the places where things really are."""
+    for written, place in places.items():
+        text = text.replace(written, place)
+    return text
+
+
+def _run(kitpack: Terminal, step: str) -> None:
+    command, *shown = step.splitlines()
     if not command.startswith("kitpack "):
         subprocess.run(command, shell=True, check=True)
         return

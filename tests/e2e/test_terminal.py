@@ -97,7 +97,7 @@ def test_an_end_to_a_push_of_a_folder_while_it_is_read(kitpack: Terminal, big: P
         assert shown.interrupt() < AT_ONCE
         assert shown.process.returncode == 130
     assert registry.blobs == {}
-    assert not kitpack.home.exists()
+    assert not (kitpack.home / "blobs").exists()
 
 
 @pytest.mark.parametrize("command", ["pull", "unpack", "copy"])

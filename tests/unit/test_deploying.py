@@ -303,7 +303,43 @@ def test_something_else_called_current_is_left_alone(folder: Path, settings: Set
     before = link.lstat()
     with pytest.raises(FileConflictError, match="expected a link to a release"):
         deploy("bot:1", folder, settings=settings)
-    assert link.lstat() == before
+    after = link.lstat()  # a link that is read has another time of access
+    assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (before.st_ino, before.st_mode, before.st_mtime_ns)
+
+
+def test_releases_that_others_put_there_stay(folder: Path, settings: Settings, tmp_path: Path) -> None:
+    for name in ("20240101", "0123456789ab"):
+        (folder / "releases" / name).mkdir(parents=True)
+    (folder / "releases/0123456789cd").symlink_to(tmp_path)
+    before = sorted((folder / "releases").iterdir())
+    put(folder, settings, "1")
+    deploy("bot:2", folder, settings=settings, keep=1)
+    assert set(before) < set((folder / "releases").iterdir())
+    (folder / "current").unlink()
+    (folder / "current").symlink_to("releases/20240101")
+    with pytest.raises(FileConflictError, match=r"leads to releases/20240101; expected .* was deployed"):
+        deploy("bot:1", folder, settings=settings)
+
+
+def test_links_in_place_of_releases_lead_nobody_elsewhere(folder: Path, settings: Settings, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "file").write_text("mine")
+    put(folder, settings, "1")
+    name = deploy("bot:2", folder, settings=settings).folder.name
+    rollback(folder)
+    (folder / "releases" / name).rename(tmp_path / "away")
+    for link in (name, f".building-{release_name(_digest_of('bot:3', settings))}", ".going-x"):
+        (folder / "releases" / link).symlink_to(mine)
+    with pytest.raises(StoreError, match="no folder that was deployed"):
+        deploy("bot:2", folder, settings=settings)
+    deploy("bot:3", folder, settings=settings)
+    assert live(folder) == "3"
+    assert [one.name for one in mine.iterdir()] == ["file"]
+
+
+def _digest_of(reference: str, settings: Settings) -> Digest:
+    return kitpack.inspect(reference, settings=settings).descriptor.digest
 
 
 def test_two_at_once(folder: Path, settings: Settings) -> None:

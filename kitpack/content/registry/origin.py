@@ -110,7 +110,8 @@ def is_docker_hub(registry: str) -> bool:
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine, whatever way its address is written."""
     address = ip_literal(host)
-    return host.rstrip(".").lower() == "localhost" if address is None else address.is_loopback
+    name = host.rstrip(".").lower()
+    return name == "localhost" or name.endswith(".localhost") if address is None else address.is_loopback
 
 
 def is_private(host: str) -> bool:

@@ -123,7 +123,7 @@ def read_index(root: Path) -> Index:
     """
     path = root / INDEX
     try:
-        return Index.parse(path.read_bytes())
+        return _parsed(path.read_bytes())
     except FileNotFoundError:
         reason = "is missing"
     except InvalidManifestError as error:
@@ -149,5 +149,23 @@ def change_index(root: Path, change: Callable[[Index], Index]) -> None:
         before = read_index(root)
         after = change(before)
         if after != before:
+            raw = after.encode()
             make_folders(root / INGEST)
-            write_whole(root / INDEX, after.encode(), root / INGEST)
+            write_whole(root / INDEX, raw, root / INGEST)
+            _remember(raw, after)
+
+
+_last = [(b"", Index())]  # what was read or written last; to parse thousands of entries takes longer than all the rest
+
+
+def _parsed(raw: bytes) -> Index:
+    """Parse the bytes of an index, unless they are those of the last one."""
+    known, index = _last[0]
+    if not known or known != raw:
+        index = Index.parse(raw)
+        _remember(raw, index)
+    return index
+
+
+def _remember(raw: bytes, index: Index) -> None:
+    _last[0] = raw, index

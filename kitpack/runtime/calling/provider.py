@@ -8,6 +8,7 @@ either. A key is only ever sent to the place it belongs to: a vendor's key goes 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,10 +16,13 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from kitpack.content.registry.origin import is_loopback
 from kitpack.errors import ModelAuthError, UsageError
 from kitpack.settings import ModelAccess, Secret
 
 __all__ = ["Kind", "Provider", "Retries", "Timeouts", "TokenLimit", "origin_of", "provider", "shown"]
+
+_log = logging.getLogger(__name__)
 
 Kind: TypeAlias = Literal["openai", "anthropic"]
 """The API an endpoint speaks: OpenAI's chat completions, or Anthropic's messages."""
@@ -98,6 +102,12 @@ class Provider:
     answer_limit: int = 32 << 20
     ca_file: Path | None = None
 
+    @property
+    def tells_its_key(self) -> bool:
+        """Whether the key goes over a network without TLS, where others can read it."""
+        scheme, host, _ = origin_of(self.base_url)
+        return bool(self.key) and scheme == "http" and not is_loopback(host)
+
 
 @dataclass(frozen=True, slots=True)
 class _Vendor:
@@ -153,7 +163,7 @@ def provider(
     key_from = known.key_from if known else "KITPACK_MODEL_KEY"
     secret = Secret(key.strip()) if isinstance(key, str) else key or access.keys.get(vendor, Secret(""))
     _check_key(secret, key_from, required=known is not None and key is None and _is_home(address, known))
-    return Provider(
+    made = Provider(
         name=vendor or _host_of(address),
         kind=speaks,
         base_url=_tidied(address, speaks),
@@ -165,6 +175,9 @@ def provider(
         token_limit=token_limit,
         ca_file=access.ca_file,
     )
+    if made.tells_its_key:
+        _log.warning("the key goes to %s without TLS, and others can read it on the way", shown(made.base_url))
+    return made
 
 
 def origin_of(url: str) -> tuple[str, str, int]:

@@ -11,12 +11,12 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from kitpack._version import __version__
+from kitpack.content.registry.origin import is_loopback
 from kitpack.errors import ModelError, UsageError
 from kitpack.runtime.calling.failures import cut_off
 from kitpack.runtime.calling.line import Arriving, NotConnectedError, Sent
@@ -198,14 +198,7 @@ def _request(client: httpx2.Client | httpx2.AsyncClient, request: Sent) -> httpx
 def _client_key(request: Sent) -> tuple[str, bool, Path | None]:
     """What two requests must share to share connections. No proxy ever sees what stays on this machine."""
     scheme, host, _ = origin_of(request.url)
-    return scheme, _is_this_machine(host), request.ca_file
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return scheme, is_loopback(host), request.ca_file
 
 
 def _context(request: Sent) -> ssl.SSLContext | bool:

@@ -38,14 +38,18 @@ class Asked(Memory):
         super().__init__()
         self.asked: list[Digest] = []
         self.sent: list[Digest] = []
+        self.is_storing = False
 
     def exists(self, descriptor: Descriptor) -> bool:
-        self.asked.append(descriptor.digest)
+        if not self.is_storing:
+            self.asked.append(descriptor.digest)
         return super().exists(descriptor)
 
     def push(self, descriptor: Descriptor, open_at: Opener) -> None:
         self.sent.append(descriptor.digest)
+        self.is_storing = True
         super().push(descriptor, open_at)
+        self.is_storing = False
 
 
 def _add(store: InPlace, data: bytes, name: str = "w", on_event: Callable[[Event], None] = lambda _: None) -> Digest:

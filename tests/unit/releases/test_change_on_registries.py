@@ -157,14 +157,14 @@ def test_the_first_release_of_a_tag_that_was_there_before(home: Home, digests: d
 
 def test_routes_change_without_the_tag(home: Home, digests: dict[str, Digest]) -> None:
     with pytest.raises(ReleaseError, match="nothing is live"):
-        route(home, "production", ANN, [Route(digest=digests["1.1.0"], percent=10, salt="a")])
+        route(home, "production", ANN, lambda _: [Route(digest=digests["1.1.0"], percent=10, salt="a")])
     promote(home, "1.0.0", "production", ANN)
     part = Route(digest=digests["1.1.0"], version="1.1.0", percent=12.5, salt="a")
-    assert route(home, "production", ANN, [part]).record.routes == (part,)
+    assert route(home, "production", ANN, lambda _: [part]).record.routes == (part,)
     assert _live(home) == "1.0.0"
     assert read_versions(home).logs["production"].head == read_log(home, "production").head
     with pytest.raises(ReleaseError, match="100 percent"):
-        route(home, "production", ANN, [part, Route(digest=digests["1.2.0"], percent=90)])
+        route(home, "production", ANN, lambda _: [part, Route(digest=digests["1.2.0"], percent=90)])
     done = promote(home, "1.1.0", "production", ANN)
     assert done.record.routes == ()
     assert rollback(home, "production", ANN).record.target == digests["1.0.0"]

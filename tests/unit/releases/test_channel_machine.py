@@ -16,9 +16,10 @@ from kitpack.content.target import opener_of
 from kitpack.errors import KitpackError, NotFoundError, OutsideMoveError, RaceError, ReleaseError
 from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import Manifest
+from kitpack.releases.chain import Log
 from kitpack.releases.change import adopt, promote, rollback, withdraw
 from kitpack.releases.home import Home
-from kitpack.releases.log import Log, read_log
+from kitpack.releases.log import read_log
 from kitpack.releases.writing import Author, Released
 from tests.unit.releases.bundles import push_release
 

@@ -13,9 +13,10 @@ from kitpack.content.target import opener_of
 from kitpack.errors import KitpackError, LogError, NotFoundError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.mediatypes import EMPTY_CONFIG
+from kitpack.releases.chain import Log, Pin
 from kitpack.releases.change import promote, rollback
 from kitpack.releases.home import Home
-from kitpack.releases.log import Log, Pin, read_log
+from kitpack.releases.log import read_log
 from kitpack.releases.record import EMPTY, Record, encode_record, log_tag
 from kitpack.releases.writing import Author
 from tests.unit.releases.bundles import push_release, release_of

@@ -49,6 +49,27 @@ def test_a_key_goes_where_it_belongs(name: str, url: str, kind: str, key: str) -
     assert (found.base_url, found.kind, found.key.text) == (url, kind, key)
 
 
+@pytest.mark.parametrize(
+    ("name", "tells"),
+    [
+        ("http://models.example/v1", True),
+        ("http://10.0.0.7:8080/v1", True),
+        ("http://localhost:8080/v1", False),
+        ("http://models.localhost/v1", False),
+        ("http://127.0.0.9/v1", False),
+        ("http://[::1]:8080/v1", False),
+        ("https://models.example/v1", False),
+    ],
+)
+def test_a_key_that_others_can_read_on_the_way_is_pointed_out(
+    name: str, tells: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert provider(name, access=ALL).tells_its_key == tells
+    assert bool(caplog.records) == tells
+    assert "sk-mine" not in caplog.text
+    assert not provider(name, key="").tells_its_key
+
+
 def test_the_environment_may_say_where_a_vendor_is() -> None:
     access = ModelAccess.from_env({"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "https://gateway.example/openai"})
     found = provider("openai", access=access)
