@@ -68,8 +68,11 @@ class Place:
     before: Place | None = None
     kept: Place | None = None
 
-    def resolve(self) -> Descriptor:
+    def resolve(self, *, reading: bool = False) -> Descriptor:
         """Find the manifest.
+
+        Args:
+            reading: Whether it is going to be read in any case, so that it may be brought along at once.
 
         Raises:
             NotFoundError: When it is not there, naming what is.
@@ -79,7 +82,7 @@ class Place:
         if self.moment:
             return self._resolve_moment()
         try:
-            found = _found(self.target, self.name)
+            found = _found(self.target, self.name) if reading else self.target.resolve(self.name)
             tagged = self.target.resolve(self.tag) if self.tag not in ("", self.name) else found
         except NotFoundError as error:
             raise self._absent(error) from None

@@ -170,7 +170,7 @@ def pull(
 
     settings = settings or Settings.from_env()
     source, local = remote_place(reference, settings), local_place(reference, settings)
-    found = source.resolve()
+    found = source.resolve(reading=True)
     name = local.tag or reference
     if local.moment:
         name = f"{local.tag.removesuffix(f':{source.tag}')}@{found.digest}"
@@ -221,7 +221,7 @@ def copy(
     target = target_place(destination, settings) if hosted else local_place(destination, settings)
     return copy_content(
         origin.target,
-        origin.resolve(),
+        origin.resolve(reading=True),
         target.target,
         target.require_tag(),
         referrers=referrers,
@@ -241,7 +241,7 @@ def look(reference: str, *, local: bool = False, settings: Settings | None = Non
     """
     settings = settings or Settings.from_env()
     place = find(reference, settings, local=local)
-    descriptor = place.resolve()
+    descriptor = place.resolve(reading=True)
     if isinstance(place.target, Layout):
         return Bundle(place.target, descriptor)
     from kitpack.content.nearest import Nearest

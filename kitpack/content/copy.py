@@ -81,10 +81,9 @@ def copy(
         _copy_content(source, graph, target, jobs, on_event)
         try:
             _copy_manifests(graph, root, target, tag, force=force)
-        except NotFoundError:
-            if not graph.presumed:
+        except NotFoundError:  # what was presumed to be there is not, or was collected meanwhile
+            if not _copy_content(source, graph, target, jobs, on_event, presume=False):
                 raise
-            _copy_content(source, graph, target, jobs, on_event, presume=False)
             _copy_manifests(graph, root, target, tag, force=force)
         _remember(graph.manifests[root.digest], source, target)
     return root
@@ -170,7 +169,6 @@ class _Graph:
 
     blobs: dict[Digest, Descriptor] = field(default_factory=dict)
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
-    presumed: frozenset[Digest] = frozenset()
     bytes: int = 0
 
     def admit(self, descriptor: Descriptor, depth: int) -> None:
@@ -215,27 +213,45 @@ def _graph_of(source: Source, roots: Sequence[Descriptor]) -> _Graph:
 
 def _copy_content(
     source: Source, graph: _Graph, target: Target, jobs: int, on_event: OnEvent, *, presume: bool = True
-) -> None:
-    """Copy all blobs: first find out what is missing, then move that."""
-    blobs = [blob for blob in graph.blobs.values() if not _is_delivered(source, blob, target)]
-    if isinstance(target, TakesMissing):
-        if presume:
-            graph.presumed = frozenset[Digest]().union(*map(target.presumed, graph.manifests.values()))
-            asked = [blob for blob in blobs if blob.digest not in graph.presumed]
-        else:
-            asked = [blob for blob in blobs if blob.digest in graph.presumed]
-        found = side_by_side(lambda blob, _: target.exists(blob), asked, jobs, on_event)
-        missing = {blob.digest for blob, is_there in zip(asked, found, strict=True) if not is_there}
-        todo = [blob for blob in blobs if blob.digest in missing]
-    else:
-        missing = {blob.digest for blob in blobs if not target.exists(blob)}
-        todo = list(blobs)  # what is there is told to stay
+) -> int:
+    """Copy all blobs: first find out what is missing, then move that.
+
+    Args:
+        source: Where they are.
+        graph: What they are.
+        target: Where they should be.
+        jobs: Blobs moved at the same time.
+        on_event: Told about progress.
+        presume: Whether what the source has delivered, and what the target is known to have, is not asked about.
+
+    Returns:
+        How many were missing.
+    """
+    blobs = list(graph.blobs.values())
+    if presume:
+        blobs = [blob for blob in blobs if not _is_delivered(source, blob, target)]
+    missing = _missing(graph, blobs, target, jobs, on_event, presume=presume)
     for blob in blobs:
         if blob.digest in missing:
             on_event(Event(kind="planned", name=_name(blob), size=blob.size))
         elif presume and isinstance(target, TakesMissing):
             on_event(Event(kind="skipped", name=_name(blob), size=blob.size))
+    # what is in a near place is pushed again, so that it stays there
+    todo = [blob for blob in blobs if blob.digest in missing or not isinstance(target, TakesMissing)]
     side_by_side(partial(_copy_blob, source, target), todo, jobs, on_event)
+    return len(missing)
+
+
+def _missing(
+    graph: _Graph, blobs: Sequence[Descriptor], target: Target, jobs: int, on_event: OnEvent, *, presume: bool
+) -> set[Digest]:
+    """What of some blobs the target lacks; a far one is asked about several at a time."""
+    if not isinstance(target, TakesMissing):
+        return {blob.digest for blob in blobs if not target.exists(blob)}
+    presumed = frozenset[Digest]().union(*map(target.presumed, graph.manifests.values())) if presume else frozenset()
+    asked = [blob for blob in blobs if blob.digest not in presumed]
+    found = side_by_side(lambda blob, _: target.exists(blob), asked, jobs, on_event)
+    return {blob.digest for blob, is_there in zip(asked, found, strict=True) if not is_there}
 
 
 def _copy_manifests(graph: _Graph, root: Descriptor, target: Target, tag: str, *, force: bool) -> None:

@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
 __all__ = ["MAX_WORK", "Work", "work_of"]
 
-MAX_WORK = 4e9
-"""Steps, the most that matching may take: about a second."""
+MAX_WORK = 2e8
+"""Steps, the most that matching may take: about three seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Work:
 
     def fits(self, length: int) -> bool:
         """Whether a text of so many characters can be matched."""
-        return self.choices + self.degree * math.log2(max(length, 2)) <= math.log2(MAX_WORK)
+        ways = self.choices + _DEAR if self.choices else 0.0
+        return ways + self.degree * math.log2(max(length, 2)) <= math.log2(MAX_WORK)
 
 
 _Signs: TypeAlias = frozenset[str]
@@ -52,6 +53,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _SAMPLE = "".join(map(chr, range(9, 127))) + "\u00a0éßΩж中ー٣²\u2028🎉"
+_DEAR = 4  # another way to match is about sixteen times as much work as another character
 _FEW = 10
 _MOST_TIMES = 100
 
@@ -84,9 +86,19 @@ def work_of(pattern: str) -> Work:
     if ways is None:
         return Work(math.inf, 0)
     counting = _Counting()
-    counting.group(_Part(ways=ways), [])
+    counting.group(_Part(ways=[_until_sure(way) for way in ways]), [])
     is_fixed = len(ways) == 1 and pattern.startswith(("^", r"\A"))
     return Work(counting.choices, counting.degree + counting.repeats + (not is_fixed))
+
+
+def _until_sure(way: list[_Part]) -> list[_Part]:
+    """An alternative without the end that cannot fail: nothing is tried again for it."""
+    parts = list(way)
+    while parts and not parts[-1].least:
+        parts.pop()
+    if parts and parts[-1].ways is None:
+        parts[-1] = replace(parts[-1], most=parts[-1].least)
+    return parts
 
 
 def _parsed(pattern: str) -> list[list[_Part]] | None:
@@ -99,6 +111,8 @@ def _parsed(pattern: str) -> list[list[_Part]] | None:
                 return None
             case "or":
                 stack[-1].append([])
+            case "edge":
+                stack[-1][-1].append(_Part(ways=[]))
             case "open":
                 stack.append([[]])
             case "close" if len(stack) > 1:
@@ -135,32 +149,40 @@ class _Counting:
     choices: float = 0.0
     degree: int = 0
     repeats: int = 0
-    seen: list[_Part] = field(default_factory=list)
 
-    def group(self, group: _Part, open_: list[_Signs], *, must: bool = True) -> list[_Signs]:
-        """Count one turn of a group; ``open_`` are the repetitions before it that may go on into it."""
-        ways = group.ways or [[]]
-        self.choices += math.log2(len(ways))
+    def group(self, group: _Part, open_: list[_Signs]) -> list[_Signs]:
+        """Count one turn of a group.
+
+        Args:
+            group: The group.
+            open_: What the repetitions before it can take in, those that may go on into it.
+
+        Returns:
+            The same for what comes behind it.
+        """
+        ways = [[]] if group.ways is None else group.ways
+        self.choices += math.log2(len(ways) or 1)
         after: list[_Signs] = []
-        for way in ways:
-            now = list(open_)
+        for way in ways or [[]]:
+            now = open_
             for part in way:
-                now = self.part(part, now, must=must and len(ways) == 1)
-            after += [one for one in now if one not in after]
+                now = self.part(part, now)
+            after = _united(after, now)
         return after
 
-    def part(self, part: _Part, open_: list[_Signs], *, must: bool) -> list[_Signs]:
-        """Count a part; returns the repetitions that may go on behind it."""
+    def part(self, part: _Part, open_: list[_Signs]) -> list[_Signs]:
+        """Count a part, likewise."""
         varies = part.most - part.least
         if part.ways is None:
-            return self._run(part.signs, open_, part.least if must else 0, varies)
+            return self._run(part.signs, open_, part.least, varies)
         if varies and part.most > _FEW:
             return self._many(part, open_)
         self.choices += math.log2(varies + 1)
         if part.least > _MOST_TIMES and any(one.most != one.least or len(one.ways or ()) > 1 for one in part.within()):
             self.choices = math.inf
         for turn in range(min(int(part.most), _MOST_TIMES)):
-            open_ = self.group(part, open_, must=must and turn < part.least)
+            entered = self.group(part, open_)
+            open_ = entered if turn < part.least else _united(open_, entered)
         return open_
 
     def _many(self, part: _Part, open_: list[_Signs]) -> list[_Signs]:
@@ -169,7 +191,7 @@ class _Counting:
         if len(part.ways or ()) > 1 or any(one.most != one.least for top in inner for one in top.within()):
             self.choices = math.inf
         signs = frozenset[str]().union(*(one.signs for one in part.within()))
-        return self._run(signs, open_, 0, part.most - part.least)
+        return self._run(signs, open_, part.least, part.most - part.least)
 
     def _run(self, signs: _Signs, open_: list[_Signs], least: int, varies: float) -> list[_Signs]:
         shares = any(one & signs for one in open_)
@@ -183,3 +205,7 @@ class _Counting:
             self.degree += shares
             self.repeats = 1
         return [*open_, signs]
+
+
+def _united(some: list[_Signs], more: list[_Signs]) -> list[_Signs]:
+    return [*some, *(one for one in more if one not in some)]

@@ -12,15 +12,18 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from kitpack.document.effort import TooMuchError, bounded, counted
 from kitpack.document.faults import MAX_FAULTS
 from kitpack.errors import Issue
 from kitpack.oci.jsontext import Json, JsonObject
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
+    from jsonschema.protocols import Validator
 
 __all__ = ["Locator", "breaches", "nearest", "shown", "validate"]
 
@@ -29,6 +32,8 @@ Locator: TypeAlias = Callable[[Sequence[str | int], bool], tuple[int, int]]
 
 _JOINED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*):([^\s/:].*)")
 _SIMPLE = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./-]{0,59}")
+_SHOWN = 30
+_TOO_MUCH = "too much"
 _KINDS = {
     "object": "a mapping",
     "array": "a list",
@@ -87,16 +92,31 @@ class _Breach:
 
 
 def _breaches(data: Json, schema: JsonObject) -> Iterator[_Breach]:
-    from jsonschema import Draft202012Validator
     from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
     from referencing.exceptions import Unresolvable
 
-    # The registry is named because jsonschema's own default would go and fetch what a reference leads to.
-    errors = Draft202012Validator(schema, registry=REGISTRY).iter_errors(data)
+    # The registry is named because jsonschema's own default would go and fetch what a reference leads to; and what a
+    # schema says that it is would bring back the validator that counts nothing.
+    told = {key: rule for key, rule in schema.items() if key != "$schema"}
+    errors = _validator()(told, registry=REGISTRY).iter_errors(data)
     try:
-        yield from (_breach(error, schema) for error in islice(errors, MAX_FAULTS))
+        with counted():
+            found = [_breach(error, schema) for error in islice(errors, MAX_FAULTS)]
+        yield from found
+    except TooMuchError as error:
+        yield _Breach(keyword=_TOO_MUCH, wanted=str(error), found=None, path=[], shape={}, schema=schema)
     except Unresolvable as error:
         yield _Breach(keyword="$ref", wanted=str(error.ref), found=None, path=[], shape={}, schema=schema)
+
+
+@lru_cache(maxsize=1)
+def _validator() -> type[Validator]:
+    """The checks of JSON Schema, whose work is bounded."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    made = extend(Draft202012Validator, bounded(Draft202012Validator.VALIDATORS))  # type: ignore[no-untyped-call]
+    return cast("type[Validator]", made)
 
 
 def _breach(error: ValidationError, schema: JsonObject) -> _Breach:
@@ -155,6 +175,8 @@ def _explained(breach: _Breach) -> tuple[str, str]:
             message = f"expected at most {breach.wanted} characters, found {len(str(breach.found))}"
         case "pattern":
             message = f"{found} has characters that are not allowed here"
+        case _ if breach.keyword == _TOO_MUCH:
+            message = f"this cannot be held against its schema: {breach.wanted}"
         case "$ref":
             message = f"the reference {shown(breach.wanted)} leads nowhere in the schema"
         case _:
@@ -164,7 +186,9 @@ def _explained(breach: _Breach) -> tuple[str, str]:
 
 def _not_one_of(found: Json, allowed: Sequence[str]) -> tuple[str, str]:
     meant = nearest(str(found), allowed)
-    return f"expected {' or '.join(allowed)}, found {shown(found)}", f"write {meant}" if meant else ""
+    more = f" or {len(allowed) - _SHOWN} others" if len(allowed) > _SHOWN else ""
+    expected = " or ".join(one[:80] for one in allowed[:_SHOWN])
+    return f"expected {expected}{more}, found {shown(found)}", f"write {meant}" if meant else ""
 
 
 def _words(value: Json) -> list[str]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import TypeAlias
 
+from kitpack.document.patterns import work_of
 from kitpack.document.schema import shown, validate
 from kitpack.oci.jsontext import Json, JsonObject
 
@@ -39,8 +40,8 @@ _PLAIN: dict[str, type | tuple[type, ...]] = {
 }
 _MAX_PLAIN = 10
 _MAX_PATTERN = 1000
-# A group that repeats without end and holds something that repeats without end: (a+)+, (a|b*)*, (\w+\s?)*.
-_REPEATS = re.compile(r"[*+]|\{\d+,\d*\}|\{\d{3,}\}")
+_MIN_TEXT = 64
+"""Characters of a text that every pattern has to be fit for."""
 
 
 def schema_faults(schema: Json) -> list[Unsound]:
@@ -104,6 +105,8 @@ def _shapes(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[st
 
 
 def _unusable(shape: JsonObject, root: Json, path: tuple[str | int, ...]) -> Iterator[Unsound]:
+    if path and "$schema" in shape:
+        yield (*path, "$schema"), "$schema stands at the top of a schema, or nowhere", "take it out"
     for key in ("$ref", "$dynamicRef"):
         if key in shape:
             yield from _bad_reference(shape[key], root, (*path, key))
@@ -143,22 +146,5 @@ def _bad_pattern(pattern: str, path: tuple[str | int, ...]) -> Iterator[Unsound]
         return
     if len(pattern) > _MAX_PATTERN:
         yield path, f"a pattern of more than {_MAX_PATTERN} characters", "make it simpler"
-    elif _nests(pattern):
-        yield path, f"the pattern {shown(pattern)} repeats a repetition, which can take for ever", "make it simpler"
-
-
-def _nests(pattern: str) -> bool:
-    """Whether a group that repeats holds a repetition or a choice, or refers back; told from the text alone."""
-    text = re.sub(r"\\.", lambda found: r"\1" if found[0][1].isdecimal() else "x", pattern)
-    text = re.sub(r"\[\^?\]?[^\]]*\]", "x", text)
-    if r"\1" in text or "(?P=" in text:
-        return True
-    opened: list[int] = []
-    for index, sign in enumerate(text):
-        if sign == "(":
-            opened.append(index)
-        elif sign == ")" and opened:
-            inside = text[opened.pop() + 1 : index]
-            if _REPEATS.match(text, index + 1) and (_REPEATS.search(inside) or "|" in inside or "?" in inside[2:]):
-                return True
-    return False
+    elif not work_of(pattern).fits(_MIN_TEXT):
+        yield path, f"the pattern {shown(pattern)} repeats repetitions, which can take for ever", "make it simpler"

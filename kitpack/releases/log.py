@@ -39,7 +39,7 @@ _RIVALS = 32
 """Of how many records with the last number the end of a log is found; those with the smallest digests count."""
 
 _BATCH = 16
-"""Records that are read first when only the end of a log is wanted; each further batch is twice as long."""
+"""Records that are read first when only the end of a log is wanted."""
 
 
 def log_tags(channel: str, tags: Iterable[str], *, above: int = 0) -> list[LogTag]:
@@ -140,6 +140,7 @@ def read_recent(
     *,
     pin: Pin | None = None,
     jobs: int = 4,
+    batch: int = _BATCH,
 ) -> Log:
     """Read a log back from its end until what was read suffices, and say all that is wrong with that part.
 
@@ -149,13 +150,14 @@ def read_recent(
         suffices: Whether a part is enough; all is read when none ever is.
         pin: The end that was seen before.
         jobs: Records read at the same time.
+        batch: How many records are read first; each further batch is twice as long.
     """
     known = list(home.tags(log_prefix(channel)))
     names = log_tags(channel, known)
     tagged = home.find(channel)
     breaks = [*_strays(channel, known, names), *_truncated(channel, names, pin)]
     found: list[Record | LogError] = []
-    begin, batch = len(names), _BATCH
+    begin = len(names)
     while True:
         end, begin = begin, _batch_begin(names, begin - batch)
         found = [*side_by_side(partial(_try_record, home), names[begin:end], jobs, ignore), *found]
@@ -170,7 +172,12 @@ def read_last(home: Home, channel: str, limit: int, *, pin: Pin | None = None, j
     if not limit:
         return read_log(home, channel, pin=pin, jobs=jobs)
     return read_recent(
-        home, channel, lambda log: len(log.records) >= limit and log.live is not None, pin=pin, jobs=jobs
+        home,
+        channel,
+        lambda log: len(log.records) >= limit and log.live is not None,
+        pin=pin,
+        jobs=jobs,
+        batch=max(limit, _BATCH),
     )
 
 

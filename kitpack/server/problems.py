@@ -22,6 +22,8 @@ __all__ = ["RefusedError", "error_body", "refusal_of"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
+_BUSY = frozenset({errno.EMFILE, errno.ENFILE})
+
 _GRAMMAR: dict[type[KitpackError], str] = {
     InvalidReferenceError: "NAME_INVALID",
     InvalidDigestError: "DIGEST_INVALID",
@@ -87,4 +89,6 @@ def _of_system(error: OSError) -> RefusedError:
     reason = error.strerror or type(error).__name__
     if error.errno in _FULL:
         return RefusedError(507, "UNKNOWN", f"the registry cannot store this: {reason}; ask its owner to make room")
+    if error.errno in _BUSY:
+        return RefusedError(503, "UNKNOWN", f"the registry is too busy: {reason}", headers={"Retry-After": "10"})
     return RefusedError(500, "UNKNOWN", f"the registry cannot do this: {reason}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import resource
 import signal
 import socket
 import ssl
@@ -22,10 +23,10 @@ from kitpack.content.store.folder import begin_layout, require_layout
 from kitpack.errors import KitpackError, UsageError
 from kitpack.server.access import Passwords
 from kitpack.server.app import Registry
-from kitpack.server.doors import Doors
+from kitpack.server.doors import MOST_CONNECTIONS, Doors
 from kitpack.server.served import Served
 from kitpack.server.threads import Threads
-from kitpack.server.uploads import Uploads, remove_leftovers
+from kitpack.server.uploads import MOST_SESSIONS, Uploads, remove_leftovers
 
 __all__ = ["Serving", "in_background", "is_loopback", "serve"]
 
@@ -35,6 +36,7 @@ _BREAK_OFF = 1.0
 _EXPIRE_EVERY = 60.0
 _TOUCH_EVERY = 240.0
 _LOOK_AT_DOORS_EVERY = 5.0
+_FILES = 2 * MOST_CONNECTIONS + 2 * MOST_SESSIONS + 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ def serve(wanted: Serving, ready: Callable[[str], None]) -> int:
         StoreError, NotFoundError: When the folder is not a layout.
         KitpackError: When the address cannot be listened on.
     """
+    _allow_files()
     return asyncio.run(_until_signal(wanted, ready))
 
 
@@ -269,6 +272,15 @@ def _bound(host: str, port: int) -> socket.socket:
         reason = "is taken by another program" if taken else f"cannot be listened on: {error.strerror or error}"
         hint = "choose another with --port; 0 takes a free one" if taken else "choose others with --host and --port"
         raise KitpackError(f"port {port} of {host} {reason}", hint=hint) from None
+
+
+def _allow_files() -> None:
+    """Let this process open as many files as connections and uploads may need; some systems begin with 256."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _to_nobody(line: str) -> None:

@@ -14,9 +14,14 @@ R = TypeVar("R")
 
 
 class Threads:
-    """One pool for reading, one for changes, which may have to wait for others, and small ones for the rest."""
+    """One pool for reading, one for changes, which may have to wait for others, and small ones for the rest.
+
+    Attributes:
+        copies: How many blobs may pass through memory at the same time.
+    """
 
     def __init__(self) -> None:
+        self.copies = asyncio.Semaphore(8)
         self._reads = ThreadPoolExecutor(8, "kitpack-serve-read")
         self._writes = ThreadPoolExecutor(8, "kitpack-serve-write")
         self._syncs = ThreadPoolExecutor(4, "kitpack-serve-sync")

@@ -30,10 +30,13 @@ from kitpack.server.served import Served
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["IDLE", "MOST_SESSIONS", "Session", "Uploads", "remove_leftovers"]
+__all__ = ["IDLE", "MOST_SESSIONS", "SPARED", "Session", "Uploads", "remove_leftovers"]
 
 IDLE = 3600.0
 """Seconds after which a session is given up that nobody uses."""
+
+SPARED = 60.0
+"""Seconds for which a session is kept that nobody uses, even when there are too many."""
 
 MOST_SESSIONS = 256
 """Sessions open at the same time: each keeps a file open."""
@@ -229,10 +232,14 @@ class Uploads:
             session.close()
 
     def _make_room(self) -> None:
-        """End the oldest session without a byte when there are too many; clients open some only to see if they may."""
+        """End a session when there are too many: one without a byte, or the one that was not used for longest.
+
+        Clients open some only to see if they may.
+        """
         if len(self._open) < MOST_SESSIONS:
             return
-        spared = self._taken(lambda one: not one.size, most=1)
+        since = self._served.clock() - SPARED
+        spared = self._taken(lambda one: not one.size, most=1) or self._taken(lambda one: one.used <= since, most=1)
         for session in spared:
             self.drop(session)
         if not spared:
@@ -240,7 +247,7 @@ class Uploads:
                 429,
                 "TOOMANYREQUESTS",
                 f"{MOST_SESSIONS} uploads are open; finish or cancel some",
-                headers={"Retry-After": "60"},
+                headers={"Retry-After": str(round(SPARED))},
             )
 
     def _taken(self, chosen: Callable[[Session], bool], most: int = MOST_SESSIONS) -> list[Session]:

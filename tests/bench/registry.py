@@ -29,6 +29,7 @@ from kitpack.oci.mediatypes import OCI_MANIFEST
 from tests.support.bundles import CONFIG, manifest_of
 from tests.support.distribution import Client, talking
 from tests.support.registries import KINDS, is_installed, registry_process
+from tests.support.serving import peak_memory
 
 CONNECTIONS = 4
 REQUESTS = 400
@@ -81,7 +82,7 @@ def _measure(kind: str, path: Path, digest: Digest) -> dict[str, float]:
         small = _Small(address)
         writes, write_cost = _timed(cost, small.write)
         reads, read_cost = _timed(cost, small.read)
-        memory = _peak_memory(process.pid)
+        memory = peak_memory(process.pid) / 1e6
     os.sync()
     times = (size / 1e6 / put, size / 1e6 / get, small.count / writes, small.count / reads)
     return dict(zip(MEASURES, (*times, put_cost, get_cost, write_cost + read_cost, memory), strict=True))
@@ -168,14 +169,6 @@ def _cpu_seconds(pid: int) -> float:
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
-
-
-def _peak_memory(pid: int) -> float:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / 1e6
     return 0.0
 
 

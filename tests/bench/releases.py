@@ -120,6 +120,9 @@ def _history(channel: str, settings: Settings, folder: str, names: list[str]) ->
         seconds = _timed(lambda: releasing.record_at(channel, "-1", settings=settings))
     _say("production@{-1}", seconds, f"{len(requests)} requests")
     with _counting() as requests:
+        seconds = _timed(lambda: releasing.history(channel, limit=20, settings=settings))
+    _say("the last 20 records", seconds, f"{len(requests)} requests")
+    with _counting() as requests:
         seconds = _timed(lambda: releasing.promote(names[0], "staging", settings=settings))
     _say("a promotion beside it", seconds, f"{len(requests)} requests")
 

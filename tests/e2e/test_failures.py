@@ -275,8 +275,8 @@ def test_7_a_registry_on_this_machine_that_speaks_tls(kitpack: Terminal) -> None
 def test_8_a_registry_that_wants_to_know_who_asks(kitpack: Terminal) -> None:
     with serving(Registry()) as registry:
         challenge = {"WWW-Authenticate": 'Basic realm="x"'}
-        registry.rule("HEAD", "manifests/1", Reply(status=401, headers=challenge), last_stays=True)
-        registry.rule("HEAD", "manifests/2", Reply(status=403), last_stays=True)
+        registry.rule("GET", "manifests/1", Reply(status=401, headers=challenge), last_stays=True)
+        registry.rule("GET", "manifests/2", Reply(status=403), last_stays=True)
         assert f"kitpack login {registry.address}" in kitpack("inspect", f"{registry.address}/bot:1", code=8).err
         kitpack("inspect", f"{registry.address}/bot:2", code=8)
 

@@ -76,9 +76,7 @@ def test_inspect_shows_kitfile_layers_and_whole_prompts(kitpack: Terminal, packe
     assert packed in shown
     assert "  package: {name: bot, version: 1.4.0}\n" in shown
     assert "  Sort this ticket.\n  Ticket: {{ ticket }}\n" in shown
-    assert re.search(
-        r"Prompt reply \(prompts/reply.md\)\n  format +jinja\n(  .*\n)+\n  Answer {{ name }}.\n", shown
-    )
+    assert re.search(r"Prompt reply \(prompts/reply.md\)\n  format +jinja\n(  .*\n)+\n  Answer {{ name }}.\n", shown)
     rows = [line.split() for line in shown.partition("\nLayers\n")[2].partition("\n\n")[0].splitlines()]
     assert [row[:2] for row in rows] == [
         ["ROLE", "PATH"],

@@ -279,7 +279,7 @@ class _Cosign:
 
     def _words(self, command: str, key: str) -> list[str | Path]:
         if command.startswith("verify"):
-            trust = ["--insecure-ignore-tlog", "--key", self._folder / f"{key}.pub"]
+            trust: list[str | Path] = ["--insecure-ignore-tlog", "--key", self._folder / f"{key}.pub"]
         else:
             trust = ["--yes", "--signing-config", self._folder / "signing.json", "--key", self._folder / f"{key}.key"]
         return [command, "--allow-http-registry", *trust]

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.cli import Terminal
 
-__all__ = ["make_certificate", "serve_process", "started"]
+__all__ = ["make_certificate", "peak_memory", "serve_process", "started"]
 
 
 @contextlib.contextmanager
@@ -57,3 +57,12 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(files[0]), "-keyout", str(files[1])]
     subprocess.run(command, check=True, capture_output=True)
     return files
+
+
+def peak_memory(pid: int) -> int:
+    """Bytes that a process has used at the most; 0 where the system does not say it in files."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))

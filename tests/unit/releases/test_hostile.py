@@ -288,7 +288,7 @@ def test_the_last_records_are_those_of_the_whole_log(long_log: Home, limit: int)
     whole, last = read_log(long_log, "production"), read_last(long_log, "production", limit)
     assert last.records[-limit:] == whole.records[-limit:]
     assert (last.live, last.tagged, last.breaks) == (whole.live, whole.tagged, ())
-    assert last.is_whole == (limit > 112)
+    assert last.is_whole == (limit >= 200)
 
 
 @pytest.mark.parametrize(("damaged", "moment", "fails"), [(150, "-30", False), (150, "-60", True), (200, "-1", True)])

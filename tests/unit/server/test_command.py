@@ -24,7 +24,7 @@ from kitpack.oci.digest import Digest
 from tests.support.bundles import noise, push_artifact
 from tests.support.cli import Terminal
 from tests.support.distribution import Client, talking
-from tests.support.serving import serve_process, started
+from tests.support.serving import peak_memory, serve_process, started
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_a_large_upload_and_download_take_no_memory(tmp_path: Path) -> None:
     digest = f"sha256:{hasher.hexdigest()}"
     with serve_process(home=tmp_path) as (process, url), talking(url) as client:
         client.push_bundle("a", "v1")
-        before = _most_memory(process.pid)
+        before = peak_memory(process.pid)
         path = f"{client.begin('a')}?digest={digest}"
         assert client("PUT", path, _repeat(block, 256), Content_Length=str(256 << 20)).status == 201
         client.connection.request("GET", f"/v2/a/blobs/{digest}")
@@ -244,15 +244,9 @@ def test_a_large_upload_and_download_take_no_memory(tmp_path: Path) -> None:
         assert answer.status == 200
         while answer.read(1 << 20):
             pass
-        assert _most_memory(process.pid) - before < 24 << 20
+        assert peak_memory(process.pid) - before < 24 << 20
 
 
 def _repeat(block: bytes, times: int) -> Iterator[bytes]:
     for _ in range(times):
         yield block
-
-
-def _most_memory(pid: int) -> int:
-    """Bytes that a process has used at the most."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))

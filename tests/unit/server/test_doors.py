@@ -16,7 +16,7 @@ from aiohttp.web_protocol import RequestHandler
 from kitpack.server.doors import MOST_CONNECTIONS, Doors
 from tests.support.bundles import noise
 from tests.support.distribution import talking
-from tests.support.serving import serve_process
+from tests.support.serving import peak_memory, serve_process
 
 BEGINNINGS = [b"", b"G", b"GET /v2/ HTTP/1.1\r\n", b"GET /v2/ HTTP/1.1\r\nHost: x\r\nA: b\r\n"]
 
@@ -123,6 +123,22 @@ def test_when_the_house_is_full_who_waits_for_longest_goes() -> None:
                 writer.close()
 
     _run(story())
+
+
+def test_readers_that_do_not_read_take_no_memory_and_keep_nobody_waiting(tmp_path: Path) -> None:
+    """Nor do those who come from elsewhere, to whom the kernel sends what they read."""
+    text = noise(20 << 20)
+    with serve_process(home=tmp_path) as (process, url), contextlib.ExitStack() as stack, talking(url) as client:
+        digest, parts = client.push_blob("a", text), urlsplit(url)
+        assert client.get(f"/v2/a/blobs/{digest}").body == text
+        before = peak_memory(process.pid)
+        for _ in range(100):
+            one = stack.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=30))
+            one.sendall(f"GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert one.recv(1) == b"H"
+        for start in (0, 1, len(text) - 3):
+            assert client.get(f"/v2/a/blobs/{digest}", Range=f"bytes={start}-").body == text[start:]
+        assert peak_memory(process.pid) - before < 40 << 20
 
 
 def test_a_flood_of_connections_keeps_nobody_out(tmp_path: Path) -> None:

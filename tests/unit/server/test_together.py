@@ -18,7 +18,7 @@ from kitpack.oci.digest import Digest
 from kitpack.oci.manifest import Manifest
 from kitpack.server.problems import RefusedError
 from kitpack.server.served import Served
-from kitpack.server.uploads import IDLE, Uploads, remove_leftovers
+from kitpack.server.uploads import IDLE, SPARED, Uploads, remove_leftovers
 from tests.support.bundles import manifest_of, noise, push_artifact
 from tests.support.distribution import Client, talking
 
@@ -191,7 +191,18 @@ def test_there_is_an_end_to_open_uploads(served: Served, now: list[float], monke
     assert uploads.find("a", first.id) is first
     with pytest.raises(RefusedError):
         uploads.find("a", others[0].id)
-    uploads.release(again)
+    for session in (others[1], again):
+        session.append(b"something")
+        uploads.release(session)
+    with pytest.raises(RefusedError):
+        uploads.begin("a")
+    now[0] += SPARED - 1
+    uploads.release(uploads.claim("a", again.id))
+    now[0] += 1
+    uploads.release(uploads.begin("a"))
+    assert uploads.find("a", again.id) is again
+    with pytest.raises(RefusedError):
+        uploads.find("a", first.id)
     uploads.close()
 
 
