@@ -24,6 +24,10 @@ Keyword: TypeAlias = "Callable[[V, Json, Json, Json], Iterator[E] | None]"
 """The check of one keyword: of a validator, what the keyword says, what is there, and the schema around it."""
 
 _MOST_CHECKS = 1_000_000
+_DEAR = {"$ref": 8, "$dynamicRef": 8}
+"""How many other checks one is as dear as."""
+
+_BY_NAMES = ("patternProperties", "additionalProperties", "unevaluatedProperties")
 
 _LEFT: ContextVar[list[int] | None] = ContextVar("kitpack_checks_left", default=None)
 
@@ -52,11 +56,10 @@ def bounded(keywords: Mapping[str, Keyword[V, E]]) -> dict[str, Keyword[V, E]]:
     Args:
         keywords: The checks by the names of their keywords.
     """
-    found = {name: _spending(check) for name, check in keywords.items()}
+    found = {name: _spending(check, _DEAR.get(name, 1)) for name, check in keywords.items()}
     found["uniqueItems"] = _unique(keywords["uniqueItems"])
     found["pattern"] = _matching(found["pattern"])
-    found["patternProperties"] = _matching_names(found["patternProperties"])
-    return found
+    return found | {name: _matching_names(found[name]) for name in _BY_NAMES}
 
 
 def _spend(checks: int) -> None:
@@ -68,9 +71,9 @@ def _spend(checks: int) -> None:
         raise TooMuchError(f"it takes more than {_MOST_CHECKS} checks")
 
 
-def _spending(check: Keyword[V, E]) -> Keyword[V, E]:
+def _spending(check: Keyword[V, E], checks: int) -> Keyword[V, E]:
     def spending(validator: V, wanted: Json, found: Json, schema: Json) -> Iterator[E] | None:
-        _spend(1)
+        _spend(checks)
         return check(validator, wanted, found, schema)
 
     return spending
@@ -87,8 +90,9 @@ def _matching(check: Keyword[V, E]) -> Keyword[V, E]:
 
 def _matching_names(check: Keyword[V, E]) -> Keyword[V, E]:
     def matching(validator: V, wanted: Json, found: Json, schema: Json) -> Iterator[E] | None:
-        if isinstance(found, dict) and isinstance(wanted, dict):
-            for pattern in wanted:
+        patterns = schema.get("patternProperties") if isinstance(schema, dict) else None
+        if isinstance(found, dict) and isinstance(patterns, dict):
+            for pattern in patterns:
                 _spend(len(found))
                 _refuse_long(pattern, max(found, key=len, default=""))
         return check(validator, wanted, found, schema)

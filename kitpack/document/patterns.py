@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
-__all__ = ["MAX_WORK", "Work", "work_of"]
+__all__ = ["MAX_WORK", "Work", "is_doubtful", "work_of"]
 
 MAX_WORK = 2e8
 """Steps, the most that matching may take: about three seconds."""
@@ -52,6 +52,7 @@ _TOKEN = re.compile(
     r"|(?P<sign>\\(?:x..|u.{4}|U.{8}|0..|.)|.)",
     re.DOTALL,
 )
+_DOUBTFUL = re.compile(r"\A\^?\[|--|&&|~~|\|\|")
 _SAMPLE = "".join(map(chr, range(9, 127))) + "\u00a0éßΩж中ー٣²\u2028🎉"
 _DEAR = 4  # another way to match is about sixteen times as much work as another character
 _FEW = 10
@@ -89,6 +90,12 @@ def work_of(pattern: str) -> Work:
     counting.group(_Part(ways=[_until_sure(way) for way in ways]), [])
     is_fixed = len(ways) == 1 and pattern.startswith(("^", r"\A"))
     return Work(counting.choices, counting.degree + counting.repeats + (not is_fixed))
+
+
+def is_doubtful(pattern: str) -> bool:
+    """Whether a set in a pattern may be read as more than a set some day; Python warns of those that it compiles."""
+    sets = (token[0] for token in _TOKEN.finditer(pattern) if token.lastgroup == "one")
+    return any(_DOUBTFUL.search(re.sub(r"\\.", "x", one[1:-1])) for one in sets)
 
 
 def _until_sure(way: list[_Part]) -> list[_Part]:

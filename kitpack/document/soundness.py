@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import TypeAlias
 
-from kitpack.document.patterns import work_of
+from kitpack.document.patterns import is_doubtful, work_of
 from kitpack.document.schema import shown, validate
 from kitpack.oci.jsontext import Json, JsonObject
 
@@ -139,6 +139,10 @@ def _leads_somewhere(reference: str, root: Json) -> bool:
 
 
 def _bad_pattern(pattern: str, path: tuple[str | int, ...]) -> Iterator[Unsound]:
+    if is_doubtful(pattern[:_MAX_PATTERN]):
+        message = f"a set in the pattern {shown(pattern)} has [, --, &&, ~~ or || in it"
+        yield path, message, "put a backslash before it, for one day it may mean something else"
+        return
     try:
         re.compile(pattern[:_MAX_PATTERN])
     except (re.error, OverflowError, RecursionError) as error:

@@ -7,7 +7,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -27,18 +28,22 @@ SAYS = re.findall(r"^ *(?:print|logging\.info)\(.*\)  # (.*)$", PYTHON, re.MULTI
 
 
 def test_the_story_is_true(
-    kitpack: Terminal, tmp_path: Path, docker_registry: str, monkeypatch: pytest.MonkeyPatch
+    kitpack: Terminal, tmp_path: Path, embedded_registry: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(REPOSITORY / "samples", tmp_path / "readme" / "samples")
     monkeypatch.chdir(tmp_path / "readme")
     kitpack.environment["KITPACK_ACTOR"] = "ann"
     steps = [step for block in BLOCKS for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
     assert len(steps) > 20
-    with model_server() as models:
+    with model_server() as models, ExitStack() as stack:
         models.says(*_ANSWERS)
-        places = {"localhost:5000": docker_registry, "localhost:8080": f"127.0.0.1:{models.port}"}
+        places = {"localhost:5000": embedded_registry, "localhost:8080": f"127.0.0.1:{models.port}"}
+        places["registry.example"] = embedded_registry
         for step in steps:
-            _run(kitpack, _placed(step, places))
+            if step.startswith("kitpack serve"):
+                places["localhost:5001"] = stack.enter_context(_serving(kitpack, step))
+            else:
+                _run(kitpack, _placed(step, places))
         ran = subprocess.run(
             [sys.executable, "-c", _placed(PYTHON, places)],
             env=kitpack.environment | {"PYTHONPATH": str(REPOSITORY)},
@@ -60,6 +65,24 @@ def _placed(text: str, places: Mapping[str, str]) -> str:
     for written, place in places.items():
         text = text.replace(written, place)
     return text
+
+
+@contextmanager
+def _serving(kitpack: Terminal, step: str) -> Iterator[str]:
+    """Run a step that does not end, at a free port, and yield its address."""
+    command, *shown = step.splitlines()
+    process = kitpack.process(*shlex.split(command)[1:], "--port", "0", stderr=subprocess.STDOUT)
+    with process:
+        assert process.stdout
+        printed = [process.stdout.readline().rstrip() for _ in shown if _]
+        address = printed[0].removeprefix("http://")
+        assert [_placed(line, {address: "127.0.0.1:5001"}) for line in printed] == [
+            mine if mine != "..." else theirs for mine, theirs in zip(filter(None, shown), printed, strict=True)
+        ]
+        yield address
+        process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 def _run(kitpack: Terminal, step: str) -> None:

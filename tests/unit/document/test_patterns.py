@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kitpack.document.patterns import work_of
+from kitpack.document.patterns import is_doubtful, work_of
 
 USUAL = [
     r"^[^@]+@[^@]+\.[^@]+$",
@@ -73,6 +73,8 @@ def test_what_fits_takes_seconds_at_the_most(pattern: str) -> None:
 @given(st.text(alphabet="ab.*+?|()[]{}^$\\\\1,2-", max_size=14), st.text(alphabet="ab", max_size=60))
 @settings(max_examples=300, deadline=None)
 def test_any_pattern_that_compiles_can_be_judged_and_then_tried(pattern: str, text: str) -> None:
+    if is_doubtful(pattern):
+        return
     try:
         compiled = re.compile(pattern)
     except (re.error, OverflowError):

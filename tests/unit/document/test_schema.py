@@ -115,6 +115,8 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
             ("properties", "a", "$schema"),
             "top",
         ),
+        ({"pattern": "[a--z]"}, ("pattern",), "backslash"),
+        ({"pattern": "[[a]"}, ("pattern",), "backslash"),
         ({"pattern": "x" * 1001}, ("pattern",), "more than 1000"),
         ({"patternProperties": {"(a*)*$": {}}}, ("patternProperties", "(a*)*$"), "take for ever"),
         ({"$ref": "other.json"}, ("$ref",), "leads out of the schema"),
