@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kitpack.content.events import OnEvent, ignore
+from kitpack.content.store.folder import is_layout
 from kitpack.content.store.layout import Layout
 from kitpack.content.target import Deletes, ListsTags, fetch_manifest
 from kitpack.errors import KitpackError, NotFoundError, UnreachableError, UnsupportedError, UsageError
@@ -119,7 +120,7 @@ def list_bundles(
         return _listed_in_layout(LayoutReference.parse(repository), records=records)
     store = local_store(settings)
     if not repository:
-        return list(_listed(store, "", records=records)) if settings.home.exists() else []
+        return list(_listed(store, "", records=records)) if is_layout(settings.home) else []
     parsed = Reference.parse_repository(repository)
     if looks_like_host(repository) and parsed.tag:
         raise UsageError(
@@ -129,7 +130,7 @@ def list_bundles(
         raise UsageError(f"{repository} names one bundle", hint=f"kitpack list {parsed.name}")
     if parsed.registry and not local:
         return _listed_in_registry(parsed, store, settings, records=records)
-    found = list(_listed(store, parsed.name, records=records)) if settings.home.exists() else []
+    found = list(_listed(store, parsed.name, records=records)) if is_layout(settings.home) else []
     if found:
         return found
     if settings.registry and not local:
@@ -183,7 +184,7 @@ def _named_place(reference: str, settings: Settings, *, local: bool) -> Place:
 def _unknown_name(name: str, store: Layout) -> NotFoundError:
     from kitpack.absence import nearest_name
 
-    names = {tag.rpartition(":")[0] for tag in store.tags()} if store.path.exists() else set()
+    names = {tag.rpartition(":")[0] for tag in store.tags()} if is_layout(store.path) else set()
     near = nearest_name(name, names)
     other = f"if it is a registry: kitpack list {name}/NAME" if looks_like_host(name) else ""
     return NotFoundError(

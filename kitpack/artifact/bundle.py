@@ -21,13 +21,16 @@ from kitpack.content.verify import VerifyingStream
 from kitpack.errors import IntegrityError, InvalidManifestError, NotFoundError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.jsontext import JsonObject, parse_object
-from kitpack.oci.manifest import MAX_MANIFEST_SIZE, Manifest
+from kitpack.oci.manifest import Manifest
 from kitpack.oci.mediatypes import ANNOTATION_KITFILE, INDEX_TYPES
 
 __all__ = ["Bundle", "Text"]
 
 TEXT_LIMIT = 1 << 20
 """Bytes above which a prompt is listed but not read: no prompt is a megabyte long."""
+
+READABLE_ARCHIVE = 16 << 20
+"""Bytes above which an archive is not looked into: a thousand prompts that were packed as one are a megabyte or two."""
 
 ARCHIVE_LIMIT = 64 << 20
 """Bytes that a compressed layer, or all prompts together, may become in memory."""
@@ -157,7 +160,7 @@ class Bundle:
 
     def _texts(self, layer: Layer, most: int) -> tuple[list[Text], int]:
         """The files of a layer, and how many members were read for them; when there are too many, only the layer."""
-        if layer.descriptor.size > TEXT_LIMIT:
+        if layer.descriptor.size > (TEXT_LIMIT if layer.verbatim else READABLE_ARCHIVE):
             return [_listed(layer)], 1
         if layer.verbatim:
             return [_text(layer.path, fetch_bytes(self.source, layer.descriptor))], 1
@@ -173,10 +176,10 @@ class Bundle:
     def _members(self, layer: Layer) -> Generator[Member, None, None]:
         """What is in a small layer that is an archive or compressed; proven when all of it has been taken."""
         descriptor = layer.descriptor
-        if descriptor.size > MAX_MANIFEST_SIZE:
+        if descriptor.size > READABLE_ARCHIVE:
             raise IntegrityError(
                 f"{layer.path!r} is an archive of {descriptor.size} bytes; "
-                f"at most {MAX_MANIFEST_SIZE} are read into memory",
+                f"at most {READABLE_ARCHIVE} are read into memory",
                 hint="unpack it: kitpack unpack REF --only PATH",
             )
         with self.source.fetch(descriptor) as raw, VerifyingStream(raw, descriptor) as proven:

@@ -13,6 +13,7 @@ from kitpack.errors import PackError
 from kitpack.kitfile.classify import is_secret
 from kitpack.kitfile.ignore import IgnoreRules
 from kitpack.kitfile.model import Entry, Kitfile
+from kitpack.kitfile.paths import owner_of
 
 __all__ = ["PlannedLayer", "is_prompt_by_name", "plan_layers"]
 
@@ -126,7 +127,7 @@ def _owned_files(
             f"{printable(entry.path)} holds no files", hint="put files there, or take the entry out of the Kitfile"
         )
     paths = {other.path for other in kitfile.entries}
-    return [file for file in found if not _is_kitfile(file, kitfile) and _owner(file.path, paths) == entry.path]
+    return [file for file in found if not _is_kitfile(file, kitfile) and owner_of(file.path, paths) == entry.path]
 
 
 def _refuse_secrets(found: Sequence[_Owned]) -> None:
@@ -145,11 +146,6 @@ def _is_kitfile(file: SourceFile, kitfile: Kitfile) -> bool:
     if file.path != kitfile.path or file.size != len(kitfile.raw):
         return False
     return file.location.read_bytes() == kitfile.raw
-
-
-def _owner(path: str, entries: set[str]) -> str:
-    above = (path, *(str(parent) for parent in PurePosixPath(path).parents))
-    return next(one for one in above if one in entries)
 
 
 def _choose_archives(found: Sequence[_Owned]) -> set[str]:

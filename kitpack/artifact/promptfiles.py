@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from kitpack.artifact.bundle import TEXT_LIMIT
-from kitpack.artifact.files import SourceFile, walk_files
+from kitpack.artifact.files import walk_files
 from kitpack.artifact.paths import safe_path
 from kitpack.artifact.plan import is_prompt_by_name
 from kitpack.errors import Issue, NotFoundError, PackError, UnsafePathError
 from kitpack.kitfile.classify import is_secret, role_of
 from kitpack.kitfile.ignore import IgnoreRules
 from kitpack.kitfile.model import Kitfile
-from kitpack.kitfile.paths import read_bounded
+from kitpack.kitfile.paths import owner_of, read_bounded
 
 __all__ = ["declared_files", "has_prompt_suffix", "is_part", "prompt_like", "read_inside", "read_or_note"]
 
@@ -26,23 +26,20 @@ _SUFFIXES = _TEXT_SUFFIXES | _CHAT_SUFFIXES
 
 def declared_files(folder: Path, kitfile: Kitfile, rules: IgnoreRules, faults: list[Issue]) -> Iterator[str]:
     """The prompt files of a Kitfile's entries, as packing finds them."""
-    paths = [entry.path for entry in kitfile.entries]
+    paths = {entry.path for entry in kitfile.entries}
     for entry in kitfile.entries:
         if entry.role not in ("prompt", "code"):
             continue
         try:
             for file in walk_files(folder, entry.path, rules):
-                if _longest(file, paths) == entry.path and (entry.role == "prompt" or is_prompt_by_name(file.path)):
+                if owner_of(file.path, paths) == entry.path and (
+                    entry.role == "prompt" or is_prompt_by_name(file.path)
+                ):
                     yield file.path
         except (PackError, UnsafePathError) as error:
             if entry.role == "prompt":
                 where = {"path": kitfile.path, "line": entry.line, "column": entry.column}
                 faults.append(Issue(**where, message=error.message, hint=error.hint))  # type: ignore[arg-type]
-
-
-def _longest(file: SourceFile, paths: Sequence[str]) -> str:
-    above = (file.path, *map(str, PurePosixPath(file.path).parents))
-    return next(one for one in above if one in paths)
 
 
 def prompt_like(folder: Path, rules: IgnoreRules) -> Iterator[str]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitpack.artifact.bundle import TEXT_LIMIT, Bundle
+from kitpack.artifact.bundle import READABLE_ARCHIVE, TEXT_LIMIT, Bundle
 from kitpack.artifact.promptfiles import (
     declared_files,
     has_prompt_suffix,
@@ -33,6 +34,7 @@ from kitpack.errors import (
 from kitpack.kitfile.ignore import IgnoreRules
 from kitpack.kitfile.model import Kitfile
 from kitpack.kitfile.model import Prompt as Entry
+from kitpack.kitfile.paths import owner_of
 from kitpack.oci.digest import Digest
 from kitpack.prompts.prompt import Include, Prompt
 
@@ -72,9 +74,17 @@ def bundle_prompts(bundle: Bundle, *, jobs: int = 4) -> Prompts:
     files = read_files(bundle, {"prompt"}, jobs=jobs)
     kitfile, faults = declared_kitfile(bundle)
 
+    taken: dict[str, bytes | None] = {}  # an archive is not read again for each prompt that takes in a part of it
+
     def read(path: str) -> bytes:
         known = files.get(path)
-        return _included(bundle, path) if known is None else known
+        if known is None and path not in taken:
+            with suppress(NotFoundError):
+                taken[path] = _included(bundle, path)
+        known = taken.setdefault(path, None) if known is None else known
+        if known is None:
+            raise NotFoundError(f"the bundle has no file {path!r} that a prompt could take in")
+        return known
 
     candidates = [_candidate(path, kitfile, raw) for path, raw in files.items()]
     return _parsed(candidates, read, faults)
@@ -181,8 +191,8 @@ def _candidate(path: str, kitfile: Kitfile | None, raw: bytes | None) -> _Candid
 
 def _owner(path: str, entries: Sequence[Entry]) -> Entry | None:
     by_path = {entry.path: entry for entry in entries}
-    above = (path, *map(str, PurePosixPath(path).parents))
-    return next((by_path[one] for one in above if one in by_path), None)
+    owner = owner_of(path, by_path)
+    return by_path[owner] if owner else None
 
 
 def _declared(entry: Entry, *, named: bool) -> Declared | None:
@@ -251,9 +261,10 @@ def _is_same(included: Include, read: Read) -> bool:
 
 
 def _unreadable(path: str) -> Issue:
+    most = f"{TEXT_LIMIT} bytes (as an archive, {READABLE_ARCHIVE})"
     return Issue(
         path=path,
-        message=f"it is no text, or has more than {TEXT_LIMIT} bytes; no prompt has",
+        message=f"it is no text, or has more than {most}; no prompt has",
         hint="list it in another section of the Kitfile",
     )
 

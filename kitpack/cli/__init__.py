@@ -9,12 +9,12 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from kitpack._version import __version__
+from kitpack.cli.lazy import LazyGroup
 from kitpack.errors import KitpackError, UsageError
 
 __all__ = ["StoppedError", "kitpack", "main"]
@@ -80,33 +80,11 @@ class StoppedError(KitpackError):
     exit_code = 130
 
 
-class _Commands(click.Group):
-    """A group that knows its commands by name and loads them by need."""
+class _Commands(LazyGroup):
+    """All commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        module = import_module(f"kitpack.cli.{_COMMANDS[cmd_name][0]}")
-        command = getattr(module, f"{cmd_name}_command")
-        return command if isinstance(command, click.Command) else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] in _COMMANDS or args[0].startswith("-") or ctx.resilient_parsing:
-            return super().resolve_command(ctx, args)
-        from difflib import get_close_matches
-
-        near = [_MEANT[args[0]]] if args[0] in _MEANT else get_close_matches(args[0], _COMMANDS, n=1)
-        hint = f"did you mean `kitpack {near[0]}`?" if near else "kitpack --help"
-        raise UsageError(f"there is no command {args[0]!r}", hint=hint)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, help_text) for name, (_, help_text) in _COMMANDS.items()])
+    table = _COMMANDS
+    meant = _MEANT
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,12 +1,10 @@
-"""Commands about prompts: list, show, render, lint, tokens."""
+"""Commands about prompts: list, show, render, run, lint, tokens, import, export."""
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
 
-from kitpack.errors import UsageError
+from kitpack.cli.lazy import LazyGroup
 
 __all__ = ["prompt_command"]
 
@@ -22,33 +20,11 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
-    """A group that knows its commands by name and loads them by need."""
+class _Commands(LazyGroup):
+    """The commands about prompts."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        module = import_module(f"kitpack.cli.{_COMMANDS[cmd_name][0]}")
-        command = getattr(module, f"prompt_{cmd_name}_command")
-        return command if isinstance(command, click.Command) else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] in _COMMANDS or args[0].startswith("-") or ctx.resilient_parsing:
-            return super().resolve_command(ctx, args)
-        from difflib import get_close_matches
-
-        near = get_close_matches(args[0], _COMMANDS, n=1)
-        hint = f"did you mean `kitpack prompt {near[0]}`?" if near else "kitpack prompt --help"
-        raise UsageError(f"there is no command 'prompt {args[0]}'", hint=hint)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, help_text) for name, (_, help_text) in _COMMANDS.items()])
+    above = "prompt"
+    table = _COMMANDS
 
 
 @click.group("prompt", cls=_Commands)

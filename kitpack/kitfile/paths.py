@@ -7,9 +7,10 @@ import os
 import posixpath
 import re
 import stat
-from pathlib import Path
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
 
-__all__ = ["normal_path", "path_fault", "read_bounded"]
+__all__ = ["normal_path", "owner_of", "path_fault", "read_bounded"]
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -20,6 +21,12 @@ _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u206
 def normal_path(text: str) -> str:
     """The one spelling of a path: no ``./``, no double or trailing slash; the folder itself is ``.``."""
     return posixpath.normpath(text)
+
+
+def owner_of(path: str, entries: Collection[str]) -> str | None:
+    """Whose a file is: of the paths of entries that are above it, or are it, the longest; None when it is nobody's."""
+    above = (path, *map(str, PurePosixPath(path).parents))
+    return next((one for one in above if one in entries), None)
 
 
 def path_fault(text: str) -> tuple[str, str] | None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from kitpack.artifact.files import walk_files
 from kitpack.artifact.installed import Installed, InstalledFile, is_unchanged
@@ -17,7 +17,7 @@ from kitpack.kitfile.classify import is_secret, role_of
 from kitpack.kitfile.ignore import IgnoreRules
 from kitpack.kitfile.load import find_kitfile, load_kitfile, parse_kitfile
 from kitpack.kitfile.model import KITFILE_NAMES, Kitfile
-from kitpack.kitfile.paths import read_bounded
+from kitpack.kitfile.paths import owner_of, read_bounded
 from kitpack.oci.digest import Digest
 from kitpack.runtime.loaded import Contents
 
@@ -116,8 +116,7 @@ def _declared_configs(folder: Path, kitfile: Kitfile) -> Iterator[tuple[str, byt
     for entry in kitfile.configs:
         try:
             for file in walk_files(folder, entry.path, rules):
-                above = (file.path, *map(str, PurePosixPath(file.path).parents))
-                if next(one for one in above if one in paths) == entry.path and file.size <= _LARGEST_CONFIG:
+                if owner_of(file.path, paths) == entry.path and file.size <= _LARGEST_CONFIG:
                     yield file.path, file.location.read_bytes()
         except (PackError, UnsafePathError) as error:
             raise NotFoundError(f"{entry.path}: {error.message}", hint=error.hint) from None

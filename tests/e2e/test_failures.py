@@ -306,7 +306,7 @@ def test_errors_as_json(kitpack: Terminal, bot: Path, tmp_path: Path, words: lis
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad/Kitfile").write_text("manifestVersion: 1.0.0\nmodle: {path: x}\n")
     with serving(Registry()) as registry:
-        registry.rule("HEAD", "", Reply(status=418), last_stays=True)
+        registry.rule("GET", "", Reply(status=418), last_stays=True)
         arguments = [word.format(folder=tmp_path, failing=registry.address) for word in words]
         plain = kitpack(*arguments, code=code)
         ended = kitpack(*arguments, "--json", code=code)

@@ -23,7 +23,7 @@ class Answer:
     """What came back."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
 
     @property
@@ -107,7 +107,7 @@ class Client:
 
     def get(self, path: str, **headers: str) -> Answer:
         """Ask for something."""
-        return self("GET", path, **headers)
+        return self("GET", path, None, **headers)
 
     def has(self, repository: str, selector: object) -> bool:
         """Whether a repository shows a manifest."""

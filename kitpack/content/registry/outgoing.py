@@ -69,7 +69,7 @@ class Outgoing:
             self._prove(stream)
 
     def _prove(self, stream: BinaryIO) -> None:
-        if not self.descriptor.digest.matches(self._hasher) or read_local(stream, 1):
+        if not self.descriptor.digest.matches(self._hasher) or _read_local(stream, 1):
             raise IntegrityError(
                 f"expected {self.descriptor.digest} and {self.descriptor.size} bytes, found other bytes", hint=_HINT
             )
@@ -90,7 +90,7 @@ class _Piece(io.RawIOBase):
 
     def read(self, size: int = -1, /) -> bytes:
         wanted = self._left if size < 0 else min(size, self._left)
-        block = read_local(self._stream, wanted) if wanted else b""
+        block = _read_local(self._stream, wanted) if wanted else b""
         if wanted and not block:
             raise IntegrityError(
                 f"{self._outgoing.descriptor.digest}: the last {self._left} bytes are missing here", hint=_HINT
@@ -106,7 +106,7 @@ class _Piece(io.RawIOBase):
         super().close()
 
 
-def read_local(stream: BinaryIO, size: int) -> bytes:
+def _read_local(stream: BinaryIO, size: int) -> bytes:
     """Read from this machine.
 
     Raises:

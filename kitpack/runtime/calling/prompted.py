@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from kitpack.errors import UsageError
 from kitpack.oci.jsontext import Json, JsonObject
@@ -97,11 +97,7 @@ def call_prompt(
         reply = call(
             _provider(asked),
             rendered.spoken,
-            model=terms.model,
-            parameters=terms.parameters,
-            tools=rendered.tools,
-            output=terms.output,
-            target=terms.target,
+            **terms,
             connections=connections,
         )
         return _judged(rendered, terms, reply)
@@ -119,11 +115,7 @@ async def acall_prompt(
         reply = await acall(
             _provider(asked),
             rendered.spoken,
-            model=terms.model,
-            parameters=terms.parameters,
-            tools=rendered.tools,
-            output=terms.output,
-            target=terms.target,
+            **terms,
             connections=connections,
         )
         return _judged(rendered, terms, reply)
@@ -140,11 +132,7 @@ def stream_prompt(
     pieces = stream(
         _provider(asked),
         rendered.spoken,
-        model=terms.model,
-        parameters=terms.parameters,
-        tools=rendered.tools,
-        output=terms.output,
-        target=terms.target,
+        **terms,
         connections=connections,
     )
     return _judging(rendered, terms, pieces)
@@ -161,21 +149,19 @@ def astream_prompt(
     pieces = astream(
         _provider(asked),
         rendered.spoken,
-        model=terms.model,
-        parameters=terms.parameters,
-        tools=rendered.tools,
-        output=terms.output,
-        target=terms.target,
+        **terms,
         connections=connections,
     )
     return _async_judging(rendered, terms, pieces)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Terms:
+class _Terms(TypedDict):
+    """What a model is asked for besides the messages."""
+
     model: str
     target: str
     parameters: JsonObject
+    tools: Json
     output: JsonObject | None
 
 
@@ -188,6 +174,7 @@ def _terms(rendered: Rendering, wishes: Wishes) -> _Terms:
         model=wishes.model or target,
         target=target,
         parameters={**rendered.parameters, **(wishes.parameters or {})},
+        tools=rendered.tools,
         output=rendered.output if wishes.constrained else None,
     )
 
@@ -216,8 +203,8 @@ async def _async_judging(
 
 def _judged(rendered: Rendering, terms: _Terms, reply: Reply) -> Reply:
     """The answer with the prompt it is one to, and held against the prompt's output schema."""
-    sent = {name: value for name, value in terms.parameters.items() if name not in reply.ignored}
-    annotate_span({**request_attributes(terms.model, sent), **reply_attributes(reply)})
+    sent = {name: value for name, value in terms["parameters"].items() if name not in reply.ignored}
+    annotate_span({**request_attributes(terms["model"], sent), **reply_attributes(reply)})
     data, faults = _held_against(rendered.output, reply)
     if faults:
         _log.warning("%s: the answer is not what the prompt says it is: %s", rendered.identity, faults[0])

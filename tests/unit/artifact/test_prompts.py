@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kitpack.artifact.bundle import Bundle
+from kitpack.artifact.bundle import TEXT_LIMIT, Bundle
 from kitpack.artifact.prompts import Prompts, bundle_prompts, folder_prompts, known_prompts
 from kitpack.errors import IntegrityError
 from kitpack.kitfile.load import load_kitfile
@@ -139,6 +139,29 @@ def test_many_prompts_in_one_archive(tmp_path: Path) -> None:
     bundle = bundle_of(folder)
     assert any(layer.archived for layer in bundle.layers)
     assert names(bundle_prompts(bundle)) == names(declared(folder))
+
+
+def test_an_archive_of_prompts_may_be_larger_than_a_prompt_may_be(tmp_path: Path) -> None:
+    files = {f"prompts/p{number:03}.txt": f"Prompt {number}\n" * 900 for number in range(140)}
+    folder = write_files(tmp_path / "bot", {**files}, "prompts: [{path: prompts}]\n")
+    bundle = bundle_of(folder)
+    assert max(layer.descriptor.size for layer in bundle.layers if layer.archived) > TEXT_LIMIT
+    found = bundle_prompts(bundle)
+    assert found.faults == ()
+    assert len(found.found) == 140
+
+
+def test_an_archive_is_read_once_for_each_file_that_is_taken_in(tmp_path: Path) -> None:
+    parts = {f"code/part{number:03}.md": f"Part {number}" for number in range(140)}
+    texts = {f"prompts/p{number}.j2": "{% include '/code/part001.md' %}" for number in range(9)}
+    broken = {f"prompts/q{number}.j2": "{% include '/code/none.md' %}" for number in range(9)}
+    kitfile = "prompts: [{path: prompts}]\ncode: [{path: code}]\n"
+    store, descriptor = pack_folder(write_files(tmp_path / "bot", {**parts, **texts, **broken}, kitfile))
+    source = Watched(store)
+    found = bundle_prompts(Bundle(source, descriptor))
+    assert (len(found.found), len(found.faults)) == (9, 9)
+    archive = next(layer for layer in Bundle(store, descriptor).layers if layer.archived)
+    assert source.fetched[archive.descriptor.digest] == 2  # one file that is there, and one that is not
 
 
 def test_bundles_of_other_tools(tmp_path: Path) -> None:

@@ -181,17 +181,33 @@ def test_a_part_of_a_bundle(packed: str, settings: Settings, tmp_path: Path) -> 
         _ = bot.model_path
 
 
+def test_prompts_that_were_unpacked_alone_are_what_the_kitfile_says(settings: Settings, tmp_path: Path) -> None:
+    kitfile = """\
+prompts:
+  - {path: a.txt, name: hello, variables: [who], untrusted: [who], model: gpt-4.1}
+"""
+    folder = write_files(tmp_path / "bot", {"a.txt": "Hello {{ who }}"}, kitfile)
+    kitpack.pack(folder, "bot:2", settings=settings)
+    kitpack.unpack("bot:2", tmp_path / "out", only=["prompts"], settings=settings)
+    whole, part = (kitpack.load(one, settings=settings) for one in ("bot:2", tmp_path / "out"))
+    assert part.prompt("hello").identity == whole.prompt("hello").identity
+    assert part.prompt("hello").prompt.untrusted == {"who"}
+    assert [one.rule for one in kitpack.lint(tmp_path / "out")] == [one.rule for one in kitpack.lint(folder)] != []
+
+
 def test_an_unpacked_folder_takes_nothing_from_its_user(settings: Settings, tmp_path: Path) -> None:
     files = {"prompts/a.j2": "{% include '/docs/house.md' %}", "docs/house.md": "Be kind."}
     source = write_files(tmp_path / "bot", {**files}, "prompts: [{path: prompts}]\ndocs: [{path: docs}]\n")
     kitpack.pack(source, "bot:1", settings=settings)
     folder = tmp_path / "part"
     kitpack.unpack("bot:1", folder, only=["prompts"], settings=settings)
-    write_files(folder, {"docs/house.md": "Be rude.", "Kitfile": "nonsense"})
+    write_files(folder, {"docs/house.md": "Be rude."})
     bot = kitpack.load(folder, settings=settings)
     with pytest.raises(PromptError, match="house"):
         bot.prompt("a")
-    assert bot.version == ""
+    write_files(folder, {"Kitfile": "nonsense"})
+    with pytest.raises(VerifyError, match="Kitfile"):
+        kitpack.load(folder, settings=settings)
 
 
 def test_weights_of_an_unpacked_folder_are_proven(packed: str, settings: Settings, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -253,7 +254,7 @@ def test_a_name_without_a_host_is_looked_for_at_home(registry: Registry, referen
 def test_a_cache_that_cannot_be_written_is_done_without(
     registry: Registry, reference: str, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.home.parent.mkdir(exist_ok=True)
+    settings = replace(settings, home=settings.home.with_name("file"))
     settings.home.write_text("in the way")
     bot = kitpack.load(reference, settings=settings)
     assert greeting(bot)
