@@ -77,7 +77,8 @@ def deploy_command(
 
     \b
       kitpack deploy localhost:5000/team/assistant:production /srv/assistant
-      kitpack deploy localhost:5000/team/assistant:production /srv/assistant --watch --exec "systemctl reload bot"
+      kitpack deploy localhost:5000/team/assistant:production /srv/assistant \\
+        --watch --exec "systemctl reload bot"
       kitpack deploy --rollback /srv/assistant
     """
     reference, folder = _told_where(words, rollback=rollback, watch=watch, interval=interval)

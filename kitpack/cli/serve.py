@@ -64,7 +64,8 @@ def serve_command(
     \b
       kitpack serve
       kitpack serve --root ./bundles --port 0 --read-only
-      kitpack serve --host 0.0.0.0 --htpasswd users --tls-cert cert.pem --tls-key key.pem
+      kitpack serve --host 0.0.0.0 --htpasswd users \\
+        --tls-cert cert.pem --tls-key key.pem
     """
     from kitpack.server import require_libraries
 
@@ -131,11 +132,14 @@ def _check_exposure(host: str, *, read_only: bool, htpasswd: Path | None, tls: t
 
 def _next_command(folder: Path, url: str, *, read_only: bool) -> str:
     """What to type next: fetch something that is there, or bring the first thing."""
-    address = url.partition("://")[2]
+    from kitpack.server.catalog import home_of
+    from kitpack.server.names import split_name
+
+    address, home = url.partition("://")[2], home_of(folder)
     try:
-        name = next((name for name in Layout(folder).tags() if ":" in name), "")
+        places = [place for name in Layout(folder).tags() if (place := split_name(name, home))]
     except KitpackError:
-        name = ""
-    if name or read_only:
-        return f"kitpack inspect {address}/{name or 'NAME:TAG'}"
+        places = []
+    if places or read_only:
+        return f"kitpack inspect {address}/{':'.join(places[0]) if places else 'NAME:TAG'}"
     return f"kitpack push DIR {address}/NAME:TAG"

@@ -38,6 +38,7 @@ _SUFFIXES: dict[str, Format] = {
     ".yaml": "chat",
     ".yml": "chat",
 }
+_KITOPS = frozenset({"name", "description"})
 _OWN_TEXT = ("text", "jinja", "braces")
 
 
@@ -196,15 +197,21 @@ def _enclosed(body: str) -> dict[int, str]:
 
 
 def _merged(said: Said, declared: Declared, faults: Faults) -> Said:
-    """What the file and its Kitfile entry say; only one of them may say anything."""
+    """What the file and its Kitfile entry say; only one of them may say anything.
+
+    A KitOps Kitfile gives every prompt a name and a description: they stand beside front matter that does not say else.
+    """
     extra = declared.said()
     if not extra:
         return said
     if said.data.keys() - {"format", "role"}:
-        where = f" on line {declared.line}" if declared.line else ""
-        message = f"it is described twice: in the file, and in the Kitfile{where} ({', '.join(extra)})"
-        faults.add(1, 1, message, "keep one of the two descriptions")
-        return said
+        twice = [key for key in extra if key not in _KITOPS or said.data.get(key, extra[key]) != extra[key]]
+        if twice:
+            where = f" on line {declared.line}" if declared.line else ""
+            message = f"it is described twice: in the file, and in the Kitfile{where} ({', '.join(twice)})"
+            faults.add(1, 1, message, "keep one of the two descriptions")
+            return said
+        return Said(data={**extra, **said.data}, root=said.root)
     faults.issues += validate(extra, KEYS, lambda _path, _key: (0, 0), faults.name)
     return Said(data={**said.data, **extra}, root=said.root)
 

@@ -40,6 +40,9 @@ class Changes:
         self._turn = Lock()
         self._waiting: list[_Change] = []
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def make(self, change: Callable[[Index], Index]) -> None:
         """Change the index, as :func:`change_index` does; what comes meanwhile is changed with the next.
 

@@ -2,7 +2,7 @@
 
 ::
 
-    python -m tests.bench.transfer [--mib 2048] [--rounds 5] [--registries docker-registry,zot,kitpack] [--cases ...]
+    python -m tests.bench.transfer [--mib 2048] [--rounds 5] [--registries docker-registry,zot,kitpack] [--cases 1,2,3]
 
 Prints a table for each registry. A cell holds the median of the seconds, of the CPU seconds, and the peak of memory in
 MiB of the largest process; the last column says how many times as long as kitpack the fastest other tool takes that
@@ -256,9 +256,13 @@ def main() -> None:
         "10,000 x 2 KiB": _many,
     }
     with tempfile.TemporaryDirectory(prefix="kitpack-bench-", dir=chosen.scratch) as name:
-        folders = {case: Path(name) / f"case{number}" for number, case in enumerate(cases)}
-        for case, make in cases.items():
-            make(folders[case])
+        folders = {
+            case: Path(name) / f"case{number}"
+            for number, case in enumerate(cases, 1)
+            if str(number) in chosen.cases.split(",")
+        }
+        for case, folder in folders.items():
+            cases[case](folder)
         for kind in chosen.registries.split(","):
             costs: Costs = defaultdict(Cost)
             try:
@@ -268,7 +272,7 @@ def main() -> None:
             except _pytest.outcomes.Skipped:
                 print(f"\n{kind}: not installed")  # noqa: T201
                 continue
-            _report(kind, list(cases), costs)
+            _report(kind, list(folders), costs)
 
 
 def _arguments() -> argparse.Namespace:
@@ -276,6 +280,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--mib", type=int, default=2048, help="the size of the large bundles")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--registries", default=",".join(REGISTRIES))
+    parser.add_argument("--cases", default="1,2,3", help="1: one large file, 2: eight, 3: ten thousand small ones")
     parser.add_argument("--scratch", default=None, help="a folder with room for four times the size")
     return parser.parse_args()
 

@@ -71,17 +71,20 @@ def _placed(text: str, places: Mapping[str, str]) -> str:
 def _serving(kitpack: Terminal, step: str) -> Iterator[str]:
     """Run a step that does not end, at a free port, and yield its address."""
     command, *shown = step.splitlines()
-    process = kitpack.process(*shlex.split(command)[1:], "--port", "0", stderr=subprocess.STDOUT)
-    with process:
-        assert process.stdout
-        printed = [process.stdout.readline().rstrip() for _ in shown if _]
-        address = printed[0].removeprefix("http://")
-        assert [_placed(line, {address: "127.0.0.1:5001"}) for line in printed] == [
-            mine if mine != "..." else theirs for mine, theirs in zip(filter(None, shown), printed, strict=True)
-        ]
-        yield address
-        process.terminate()
-        process.communicate(timeout=30)
+    with kitpack.process(*shlex.split(command)[1:], "--port", "0", stderr=subprocess.STDOUT) as process:
+        try:
+            assert process.stdout
+            expected = [line.rstrip() for line in shown if line.strip()]
+            printed = [process.stdout.readline().rstrip() for _ in expected]
+            address = printed[0].removeprefix("http://")
+            found = [_placed(line, {address: "127.0.0.1:5001"}) for line in printed]
+            assert [line for line, wanted in zip(found, expected, strict=True) if wanted != "..."] == [
+                wanted for wanted in expected if wanted != "..."
+            ]
+            yield address
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
     assert process.returncode == 0
 
 

@@ -17,6 +17,8 @@ oras 1.3.3              ``pull``, also from a layout: raw layers byte for byte, 
 skopeo 1.9.3            ``copy`` between registries and layouts, ``inspect --raw``, ``list-tags``; plain ``inspect``
                         refuses whatever is no container image
 crane 0.20.7            ``copy``, ``digest``, ``pull --format oci``
+kitpack serve           takes it and gives it back, with referrers by the API; what is packed into the store is there
+                        without a push
 docker-registry 2.8.2   takes it and gives it back, with referrers by tag
 olareg 0.2.2            takes it and gives it back, with referrers by the API
 ======================  ==============================================================================================
@@ -33,6 +35,11 @@ What kitpack reads with ``inspect``, ``unpack``, ``unpack --only``, ``pull``, ``
 ``skopeo copy``         layouts
 ``crane pull``          layouts, by digest
 ======================  ==============================================================================================
+
+What works at ``kitpack serve`` in both directions (``test_serve_clients.py``): oras ``push``, ``pull``, ``attach``,
+``discover``, ``cp -r``, ``repo``, ``manifest`` and ``blob delete``; skopeo ``copy``, ``list-tags``, ``inspect --raw``,
+``delete``; crane ``push``, ``pull``, ``copy``, ``append``, ``tag``, ``ls``, ``catalog``, ``digest``, ``validate``, ``delete``;
+kit and modctl; cosign 3.1.1 ``sign``, ``verify``, ``attest`` and ``verify-attestation`` with keys and without any service.
 
 What no program here writes is built by hand in ``tests/unit/artifact/test_dialects.py``: KitOps before 0.5, from then
 to 1.9, and as ``jozu``; Docker Model Runner.

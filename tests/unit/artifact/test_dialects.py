@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from kitpack.artifact.bundle import ARCHIVE_LIMIT, TEXT_LIMIT, Bundle
+from kitpack.artifact.bundle import ARCHIVE_LIMIT, READABLE_ARCHIVE, TEXT_LIMIT, Bundle
 from kitpack.artifact.select import Selection
 from kitpack.artifact.unpack import unpack
 from kitpack.content.memory import Memory
@@ -435,7 +435,7 @@ def test_a_prompt_that_grows_too_large_for_memory_is_refused() -> None:
 
 
 def test_a_file_in_a_large_archive_is_not_read_into_memory() -> None:
-    archive = tar(tars.file(b"p/large.bin", bytes(5 << 20)), tars.file(b"p/a.md", b"a"))
+    archive = tar(tars.file(b"p/large.bin", bytes(READABLE_ARCHIVE)), tars.file(b"p/a.md", b"a"))
     bundle = bundle_of([blob(f"{KITOPS}.code.v1.tar", archive, "p")])
     with pytest.raises(IntegrityError, match="archive"):
         bundle.read("p/a.md")

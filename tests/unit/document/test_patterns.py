@@ -70,6 +70,7 @@ def test_what_fits_takes_seconds_at_the_most(pattern: str) -> None:
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # Python warns of patterns like [[
 @given(st.text(alphabet="ab.*+?|()[]{}^$\\\\1,2-", max_size=14), st.text(alphabet="ab", max_size=60))
 @settings(max_examples=300, deadline=None)
 def test_any_pattern_that_compiles_can_be_judged_and_then_tried(pattern: str, text: str) -> None:

@@ -48,8 +48,11 @@ def test_it_says_where_it_is_and_what_to_type(kitpack: Terminal) -> None:
     assert out.startswith("http://127.0.0.1:")
     assert str(kitpack.home) in err
     assert "kitpack push DIR 127.0.0.1:" in err
+    push_artifact(Layout(kitpack.home), {"a": b"a"}, "127.0.0.1:1/bot:1")
+    assert "kitpack push DIR 127.0.0.1:" in _served(kitpack)[2], "nobody can ask for that name"
     push_artifact(Layout(kitpack.home), {"a": b"a"}, "bot:1")
-    assert "kitpack inspect 127.0.0.1:" in _served(kitpack)[2]
+    _, out, err = _served(kitpack)
+    assert f"kitpack inspect {out.strip().removeprefix('http://')}/bot:1" in err
     assert _served(kitpack, "--quiet")[2] == ""
 
 
@@ -90,6 +93,29 @@ def test_warnings_for_the_careless(kitpack: Terminal, tmp_path: Path) -> None:
     assert (code, out.startswith("http://0.0.0.0:")) == (0, True)
     assert "clear text" in err
     assert "can read everything" in _served(kitpack, "--host", "0.0.0.0", "--read-only")[2]
+
+
+def test_blobs_for_other_machines_are_sent_by_the_kernel(kitpack: Terminal) -> None:
+    address, data = _address_of_this_machine(), noise(20 << 20)
+    push_artifact(Layout(kitpack.home), {"a": data}, "bot:1")
+    with started("--host", "0.0.0.0", "--read-only", home=kitpack.folder) as url:
+        path = f"/v2/bot/blobs/{Digest.of_bytes(data)}"
+        with talking(url.replace("0.0.0.0", address)) as client:
+            assert client.get(path).body == data
+            for first, last in [(0, 0), (1, 9 << 20), (len(data) - 1, len(data) - 1)]:
+                assert client.get(path, Range=f"bytes={first}-{last}").body == data[first : last + 1]
+            assert client("HEAD", path).headers["Content-Length"] == str(len(data))
+
+
+def _address_of_this_machine() -> str:
+    """An address other than loopback, which no packet has to be sent to find."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no network")
+        address: str = probe.getsockname()[0]
+    return address
 
 
 @pytest.mark.parametrize("flag", ["--tls-cert", "--tls-key"])
