@@ -17,7 +17,7 @@ from kitpack.prompts.fingerprint import fingerprint
 from kitpack.prompts.prompt import Prompt
 from kitpack.prompts.tokens import Count, Counter, count_prompt
 
-__all__ = ["DescribedPrompt", "DescribedPrompts", "Variable", "describe_prompts"]
+__all__ = ["DescribedPrompt", "DescribedPrompts", "Variable", "describe_prompts", "variables_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,15 @@ class Variable:
     sensitive: bool
 
     def __str__(self) -> str:
-        optional = f"optional, {self.default} by default" if self.default else "optional"
-        flags = ["" if self.required else optional, "untrusted" * self.untrusted, "sensitive" * self.sensitive]
         about = f" ({self.description})" if self.description else ""
-        return ", ".join([f"{self.name}: {self.type}", *filter(None, flags)]) + about
+        return ", ".join([f"{self.name}: {self.type}", *self.notes]) + about
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What callers have to know besides: whether they may leave it out, and whose value it is."""
+        optional = f"optional, {self.default} by default" if self.default else "optional"
+        flags = ("" if self.required else optional, "untrusted" * self.untrusted, "sensitive" * self.sensitive)
+        return tuple(filter(None, flags))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +126,14 @@ def _described(text: Text, prompt: Prompt | None, counter: Counter | None) -> De
         size=text.size,
         text=text.text,
         prompt=prompt,
-        variables=tuple(_variables(prompt)),
+        variables=tuple(variables_of(prompt)),
         tokens=count_prompt(prompt, counter),
         fingerprint=str(fingerprint(prompt)),
     )
 
 
-def _variables(prompt: Prompt) -> Iterator[Variable]:
+def variables_of(prompt: Prompt) -> Iterator[Variable]:
+    """What a prompt is filled with, in the order of its author."""
     required = prompt.variables.get("required")
     for name, shape in _object(prompt.variables.get("properties")).items():
         schema = _object(shape)

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from kitpack.artifact.diff import BundleDiff, FileChange
     from kitpack.artifact.rowdiff import RowChange
     from kitpack.prompts.diff import MessageChange, PromptDiff, TokensChange
-    from kitpack.prompts.tokens import Count
     from kitpack.prompts.variables import VariableChange
 
 __all__ = ["diff_command"]
@@ -202,16 +201,12 @@ def _prompt_heading(prompt: PromptDiff) -> str:
 
 
 def _print_tokens(change: TokensChange, exceeded: float | None) -> None:
-    sides = [_shown_count(one) for one in (change.before, change.after) if one]
+    sides = [str(one) for one in (change.before, change.after) if one]
     if len(set(sides)) == 1:
         sides = sides[:1]
     over = "" if exceeded is None else f", over {exceeded:g} %"
     percent = f" ({change.percent:+.1f} %{over})" if change.percent else ""
     click.secho(f"  {' → '.join(sides)} tokens{percent}", fg="yellow" if over else None, bold=bool(over))
-
-
-def _shown_count(found: Count) -> str:
-    return f"{found.tokens}" if found.exact else f"~{found.tokens}"
 
 
 def _print_variable(change: VariableChange, whom: str) -> None:

@@ -106,9 +106,7 @@ def _facts(prompt: DescribedPrompt) -> list[tuple[str, str]]:
         "tools": count(len(value.tools), "tool") if isinstance(value.tools, list) else "",
         "filters": ", ".join(value.filters),
         "includes": "\n".join(value.includes),
-        "tokens": f"{prompt.tokens.tokens if prompt.tokens.exact else f'~{prompt.tokens.tokens}'} ({prompt.tokens.by})"
-        if prompt.tokens
-        else "",
+        "tokens": f"{prompt.tokens} ({prompt.tokens.by})" if prompt.tokens else "",
         "changelog": value.changelog,
     }
     return [(name, text) for name, text in facts.items() if text]

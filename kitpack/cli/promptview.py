@@ -31,6 +31,7 @@ def prompt_list_command(what: str, *, local: bool, as_json: bool, quiet: bool, s
       kitpack prompt list samples/support-bot
       kitpack prompt list localhost:5000/team/assistant:1.4.0
     """
+    from kitpack.artifact.described import variables_of
     from kitpack.promptplaces import find_prompts
 
     prompts = find_prompts(what, local=local, settings=settings)
@@ -40,7 +41,10 @@ def prompt_list_command(what: str, *, local: bool, as_json: bool, quiet: bool, s
         for prompt in prompts.found:
             click.echo(one_line(prompt.name))
     else:
-        rows = [(one.name, one.path, one.format, ", ".join(_variables(one)), one.model) for one in prompts.found]
+        rows = [
+            (one.name, one.path, one.format, ", ".join(variable.name for variable in variables_of(one)), one.model)
+            for one in prompts.found
+        ]
         print_table(rows, header=("NAME", "FILE", "FORMAT", "VARIABLES", "MODEL"))
     if not prompts.found and not prompts.faults:
         say(f"{what} has no prompts", quiet=as_json or quiet)
@@ -99,6 +103,8 @@ def chosen_prompt(prompts: PromptSet, what: str, name: str) -> Prompt:
 
 
 def _print_facts(prompt: Prompt) -> None:
+    from kitpack.artifact.described import variables_of
+
     facts = [
         ("Name", prompt.name),
         ("File", prompt.path),
@@ -112,29 +118,9 @@ def _print_facts(prompt: Prompt) -> None:
         ("Includes", ", ".join(sorted(prompt.includes))),
     ]
     print_table([row for row in facts if row[1]])
-    if variables := _variables(prompt):
+    if variables := [*variables_of(prompt)]:
         heading("Variables")
-        print_table([(name, *_about(prompt, name)) for name in variables])
-
-
-def _about(prompt: Prompt, name: str) -> tuple[str, str]:
-    """The type of a variable, and what else there is to know about it."""
-    properties = prompt.variables.get("properties")
-    schema = properties.get(name) if isinstance(properties, dict) else None
-    known = schema if isinstance(schema, dict) else {}
-    kind, required = known.get("type"), prompt.variables.get("required")
-    notes = [
-        "required" if isinstance(required, list) and name in required else "optional",
-        *(["untrusted"] if name in prompt.untrusted else []),
-        *(["sensitive"] if name in prompt.sensitive else []),
-        *([f"default {known['default']!r}"] if "default" in known else []),
-    ]
-    return (kind if isinstance(kind, str) else "any"), ", ".join(notes)
-
-
-def _variables(prompt: Prompt) -> list[str]:
-    properties = prompt.variables.get("properties")
-    return list(properties) if isinstance(properties, dict) else []
+        print_table([(one.name, one.type, ", ".join([*["required"] * one.required, *one.notes])) for one in variables])
 
 
 def _json(prompt: Prompt) -> dict[str, object]:

@@ -32,7 +32,7 @@ class Count:
     by: str
 
     def __str__(self) -> str:
-        return f"{self.tokens}" if self.exact else f"about {self.tokens}"
+        return f"{self.tokens}" if self.exact else f"~{self.tokens}"
 
 
 class Counter(Protocol):

@@ -53,7 +53,7 @@ def test_an_estimate_is_never_called_exact_and_says_why() -> None:
     count = count_prompt(prompt(ENGLISH), estimate("the bundle has no tokenizer"))
     assert not count.exact
     assert count.by == "estimate: the bundle has no tokenizer"
-    assert str(count).startswith("about ")
+    assert str(count).startswith("~")
     assert str(count_prompt(prompt("abc"), Letters())) == "3"
     assert estimate().name == "estimate"
 
