@@ -160,6 +160,7 @@ def _prompt_json(prompt: DescribedPrompt) -> dict[str, object]:
         "tools": value.tools if value else None,
         "untrusted": sorted(value.untrusted) if value else [],
         "sensitive": sorted(value.sensitive) if value else [],
+        "mustContain": [*value.must_contain] if value else [],
         "filters": dict(value.filters) if value else {},
         "includes": [{"path": one.path, "digest": str(one.digest)} for one in value.includes.values()] if value else [],
         "metadata": value.metadata if value else {},

@@ -142,6 +142,7 @@ def _json(prompt: Prompt) -> dict[str, object]:
         "tools": prompt.tools,
         "untrusted": sorted(prompt.untrusted),
         "sensitive": sorted(prompt.sensitive),
+        "mustContain": [*prompt.must_contain],
         "filters": dict(prompt.filters),
         "includes": {path: str(one.digest) for path, one in sorted(prompt.includes.items())},
         "metadata": prompt.metadata,

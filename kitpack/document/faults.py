@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kitpack.errors import Issue
 
-__all__ = ["MAX_FAULTS", "Faults", "Kind", "decoded"]
+__all__ = ["MAX_FAULTS", "Faults", "Kind", "decoded", "with_one_break"]
 
 MAX_FAULTS = 100
 """Faults after which looking for more helps nobody."""
@@ -52,6 +52,11 @@ class Faults:
             last = Issue(path=self.name, message=f"these are the first {MAX_FAULTS} faults; there are more")
             ordered = [*ordered[:MAX_FAULTS], last]
         return ordered
+
+
+def with_one_break(text: str) -> str:
+    """A text whose lines all end in the same way, whatever system they were written on."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def decoded(raw: bytes, kind: Kind, faults: Faults) -> str | None:

@@ -206,7 +206,7 @@ def _compared(before: Message | None, after: Message | None) -> tuple[LineChange
 def _settings(before: Prompt | None, after: Prompt | None) -> Iterator[ValueChange]:
     old, new = _said(before), _said(after)
     yield from diff_values(old, new)
-    for key in ("untrusted", "sensitive"):
+    for key in ("untrusted", "sensitive", "must_contain"):
         names: list[list[Json]] = [sorted(getattr(side, key)) if side else [] for side in (before, after)]
         if names[0] != names[1]:
             yield ValueChange(path=key, kind=_kind(*map(bool, names)), before=names[0], after=names[1])

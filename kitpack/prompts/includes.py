@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from kitpack.document.faults import Faults, Kind, decoded
+from kitpack.document.faults import Faults, Kind, decoded, with_one_break
 from kitpack.errors import NotFoundError
 from kitpack.oci.digest import Digest
 from kitpack.prompts.pieces import Found
@@ -109,7 +109,7 @@ class _Gathering:
         text = decoded(raw, _KIND, inside)
         if text is None:
             return None
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = with_one_break(text)
         faults = faults_of(text, self.filters)
         if text.startswith("---\n"):
             faults.append(Found(1, "an include has no front matter", "take it out, or start with an empty line"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kitpack.oci.jsontext import Json, JsonObject
 from kitpack.prompts.prompt import FORMATS, ROLES
 
-__all__ = ["KEYS", "MESSAGE", "PARAMETERS", "object_of", "text_of"]
+__all__ = ["KEYS", "MESSAGE", "PARAMETERS", "object_of", "text_of", "texts_of"]
 
 _TEXT: JsonObject = {"type": "string"}
 _WORD: JsonObject = {"type": "string", "maxLength": 256}
@@ -28,6 +28,7 @@ KEYS: JsonObject = {
         "tools": {"type": ["array", "object"]},
         "untrusted": _NAMES,
         "sensitive": _NAMES,
+        "must_contain": _NAMES,
         "filters": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
         "changelog": _TEXT,
         "metadata": _MAPPING,
@@ -61,6 +62,11 @@ PARAMETERS = {
 def text_of(value: Json) -> str:
     """The value when it is text, else an empty string."""
     return value if isinstance(value, str) else ""
+
+
+def texts_of(value: Json) -> tuple[str, ...]:
+    """The texts in a list; none when it is something else."""
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
 def object_of(value: Json) -> JsonObject:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import cast
 
-from kitpack.document.faults import Faults, Kind, decoded
+from kitpack.document.faults import Faults, Kind, decoded, with_one_break
 from kitpack.document.schema import nearest, validate
 from kitpack.document.soundness import schema_faults
 from kitpack.errors import Issue, PromptError
@@ -17,7 +17,7 @@ from kitpack.prompts.filters import format_fault
 from kitpack.prompts.formats.plain import read_plain
 from kitpack.prompts.frontmatter import Said, Written, read_said, split
 from kitpack.prompts.includes import gather
-from kitpack.prompts.keys import KEYS, object_of, text_of
+from kitpack.prompts.keys import KEYS, object_of, text_of, texts_of
 from kitpack.prompts.pieces import Found, braces, handlebars
 from kitpack.prompts.prompt import FORMATS, Format, Include, Message, Prompt
 from kitpack.prompts.variables import JINJA, Unfit, found_schema, marked, schema_of, template_names
@@ -142,7 +142,7 @@ def _text(raw: bytes, faults: Faults) -> str | None:
     if "\x00" in text:
         faults.add(text.count("\n", 0, text.index("\x00")) + 1, 0, "the character U+0000 is no text", "remove it")
         return None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return with_one_break(text)
 
 
 def _unknown_format(name: str) -> tuple[str, str]:
@@ -260,6 +260,7 @@ class _Building:
             tools=data.get("tools"),
             untrusted=self._marked(variables, "untrusted"),
             sensitive=self._marked(variables, "sensitive"),
+            must_contain=texts_of(data.get("must_contain")),
             filters=filters,
             includes=includes,
             metadata=object_of(data.get("metadata")),

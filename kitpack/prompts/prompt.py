@@ -72,6 +72,7 @@ class Prompt:
         tools: Definitions of the tools a model may call, as written.
         untrusted: The names of variables whose values users control.
         sensitive: The names of variables whose values are never recorded.
+        must_contain: Texts that every version of it has to say.
         filters: Filters of its own: a name and the format string for one value, or an empty string where the
             application has to bring the function.
         includes: The texts it takes in, by path.
@@ -96,6 +97,7 @@ class Prompt:
     tools: Json = field(default=None, hash=False)
     untrusted: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
+    must_contain: tuple[str, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict, hash=False)
     includes: Mapping[str, Include] = field(default_factory=dict, hash=False)
     metadata: JsonObject = field(default_factory=dict, hash=False)

@@ -14,7 +14,6 @@ import pytest
 from tests.support import killing
 from tests.support.cli import Terminal
 from tests.support.proxy import counting_proxy
-from tests.support.registries import running_registry
 
 PROMPT = "prompts/reply.md"
 
@@ -154,10 +153,12 @@ def test_a_service_follows_the_channel_until_a_signal(
     assert "Traceback" not in err
 
 
-def test_a_prompt_costs_its_own_bytes_on_the_wire(kitpack: Terminal, bot: Path, target: Path) -> None:
+def test_a_prompt_costs_its_own_bytes_on_the_wire(
+    kitpack: Terminal, bot: Path, target: Path, embedded_registry: str
+) -> None:
     weights = os.urandom(3_000_000)
     (bot / "model/bot.gguf").write_bytes(weights)
-    with running_registry("olareg") as address, counting_proxy(address) as proxy:
+    with counting_proxy(embedded_registry) as proxy:
         name = f"{proxy.address}/team/bot"
         kitpack("push", bot, f"{name}:1.4.0", "-q")
         (bot / PROMPT).write_text("Another prompt\n")

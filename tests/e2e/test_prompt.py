@@ -81,8 +81,12 @@ def test_list(kitpack: Terminal, place: str) -> None:
 def test_show(kitpack: Terminal, place: str) -> None:
     shown = kitpack("prompt", "show", place, "triage").out
     assert "\nsystem\n  Sort tickets of {{ tier }} customers.{% if urgent %} Hurry.{% endif %}\n" in shown
-    assert "ticket  string   required, untrusted\n" in shown
-    assert "urgent  boolean  optional, default False\n" in shown
+    rows = [line.split("  ") for line in shown.splitlines()]
+    about = {row[0]: [cell.strip() for cell in row[1:] if cell] for row in rows}
+    assert about["tier"] == ['"free" | "gold"', "required"]
+    assert about["rows"] == ["list of string", "required, untrusted"]
+    assert about["ticket"] == ["string", "required, untrusted"]
+    assert about["urgent"] == ["boolean", "optional, false by default"]
     value = kitpack("prompt", "show", place, "--prompt", "triage", "--json").json
     assert [one["role"] for one in value["messages"]] == ["system", "user"]
     assert value["fingerprint"].startswith("sha256:")

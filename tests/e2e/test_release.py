@@ -18,18 +18,18 @@ from tests.support.everything import write_tree
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 
 
-@pytest.fixture(params=["local", "docker-registry", "layout"])
+@pytest.fixture(params=["local", "registry", "layout"])
 def repo(request: pytest.FixtureRequest, kitpack: Terminal, tmp_path: Path) -> str:
     """Three versions of a bundle in a place."""
     kitpack.environment["KITPACK_ACTOR"] = "ann"
     repo = "bot"
-    if request.param == "docker-registry":
-        repo = f"{request.getfixturevalue('docker_registry')}/team/bot-{secrets.token_hex(4)}"
+    if request.param == "registry":
+        repo = f"{request.getfixturevalue('embedded_registry')}/team/bot-{secrets.token_hex(4)}"
     if request.param == "layout":
         repo = f"oci:{tmp_path / 'usb'}"
     for version in VERSIONS:
         folder = _folder(tmp_path, version)
-        kitpack("pack" if request.param != "docker-registry" else "push", folder, *_called(repo, version))
+        kitpack("pack" if request.param != "registry" else "push", folder, *_called(repo, version))
     return repo
 
 
@@ -201,8 +201,8 @@ def _record(kitpack: Terminal, repo: str, number: int) -> str:
     return next(name.rpartition(":")[2] for name in names if f":production.log.{number:06d}." in name)
 
 
-def test_push_onto_a_channel(kitpack: Terminal, tmp_path: Path, docker_registry: str) -> None:
-    repo = f"{docker_registry}/team/bot-{secrets.token_hex(4)}"
+def test_push_onto_a_channel(kitpack: Terminal, tmp_path: Path, embedded_registry: str) -> None:
+    repo = f"{embedded_registry}/team/bot-{secrets.token_hex(4)}"
     for version in VERSIONS[:2]:
         kitpack("push", _folder(tmp_path, version), f"{repo}:{version}")
     kitpack("promote", f"{repo}:1.0.0", "--to", "production")
@@ -260,8 +260,8 @@ def test_a_version_that_is_taken(kitpack: Terminal, tmp_path: Path) -> None:
     assert "packed bot:1.4.1" in kitpack("pack", folder, "--bump", "patch").err
 
 
-def test_the_number_is_free_in_the_registry_too(kitpack: Terminal, tmp_path: Path, docker_registry: str) -> None:
-    repo = f"{docker_registry}/team/bot-{secrets.token_hex(4)}"
+def test_the_number_is_free_in_the_registry_too(kitpack: Terminal, tmp_path: Path, embedded_registry: str) -> None:
+    repo = f"{embedded_registry}/team/bot-{secrets.token_hex(4)}"
     folder = _folder(tmp_path, "1.4.0")
     kitpack("push", folder, f"{repo}:1.7.2")
     assert f"packed {repo}:1.7.3" in kitpack("pack", folder, "-t", repo, "--bump", "patch").err

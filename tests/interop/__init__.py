@@ -38,8 +38,8 @@ What kitpack reads with ``inspect``, ``unpack``, ``unpack --only``, ``pull``, ``
 
 What works at ``kitpack serve`` in both directions (``test_serve_clients.py``): oras ``push``, ``pull``, ``attach``,
 ``discover``, ``cp -r``, ``repo``, ``manifest`` and ``blob delete``; skopeo ``copy``, ``list-tags``, ``inspect --raw``,
-``delete``; crane ``push``, ``pull``, ``copy``, ``append``, ``tag``, ``ls``, ``catalog``, ``digest``, ``validate``,
-``delete``; kit and modctl; cosign 3.1.1 ``sign``, ``verify``, ``attest`` and ``verify-attestation`` with keys and
+``delete``; crane ``push``, ``pull``, ``copy``, ``append``, ``tag``, ``ls``, ``catalog``, ``digest``, ``validate`` and
+``delete``; kit and modctl; cosign 3.1.1 ``sign``, ``verify``, ``attest`` and ``verify-attestation`` with keys, and
 without any service.
 
 What no program here writes is built by hand in ``tests/unit/artifact/test_dialects.py``: KitOps before 0.5, from then

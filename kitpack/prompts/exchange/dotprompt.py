@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from kitpack.document.faults import Faults, Kind, decoded
+from kitpack.document.faults import Faults, Kind, decoded, with_one_break
 from kitpack.errors import Issue, PromptError
 from kitpack.oci.jsontext import Json, JsonObject
 from kitpack.prompts.exchange.handlebars import handlebars_messages, handlebars_to_jinja, optional_names
@@ -83,7 +83,7 @@ def _text(path: str, raw: bytes) -> str:
     text = decoded(raw, _KIND, faults)
     if text is None:
         raise PromptError(faults.ordered())
-    return text.replace("\r\n", "\n")
+    return with_one_break(text)
 
 
 def _partial(path: str, raw: bytes, partials: Mapping[str, str], notes: dict[str, None]) -> bytes:

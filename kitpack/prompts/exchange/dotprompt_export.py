@@ -24,7 +24,7 @@ __all__ = ["export_dotprompt"]
 
 _CONFIG = {ours: theirs for theirs, ours in PARAMETERS.items() if theirs != "maxTokens"}
 _ROLES = {"assistant": "model", "developer": "system"}
-_OURS = ("changelog", "untrusted", "sensitive")
+_OURS = ("changelog", "untrusted", "sensitive", "must_contain")
 _SAID = frozenset(["description", "version", "model", "parameters", "variables", "output", "tools", "metadata", *_OURS])
 
 
@@ -103,7 +103,7 @@ def _front(prompt: Prompt, draft: Draft, notes: list[str]) -> JsonObject:
         "output": None if prompt.output is None else {"format": "json", "schema": _whole(prompt.output)},
         "tools": prompt.tools if isinstance(prompt.tools, list) else None,
         "metadata": metadata,
-        **{f"kitpack.{key}": draft.keys[key] for key in _OURS},
+        **{f"kitpack.{key}": draft.keys.get(key) for key in _OURS},
     }
     return {key: value for key, value in front.items() if value}
 

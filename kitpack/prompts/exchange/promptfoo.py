@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from kitpack.document.faults import with_one_break
 from kitpack.errors import Issue, KitpackError, PromptError
 from kitpack.oci.jsontext import Json, JsonObject
 from kitpack.prompts.exchange.nunjucks import nunjucks_to_jinja
@@ -89,7 +90,7 @@ def _listed(work: _Reading) -> Json:
     if work.config.endswith(".json"):
         data = read_json(raw, work.config)
         return data.get("prompts") if isinstance(data, dict) else None
-    text = raw.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    text = with_one_break(raw.decode("utf-8-sig", "replace"))
     if start := _SECTION.search(text):
         end = _NEXT_KEY.search(text, start.end())
         above = "\n" * text.count("\n", 0, start.start())  # so that lines keep their numbers
@@ -176,7 +177,7 @@ def _file(work: _Reading, path: str, name: str, keys: JsonObject) -> None:
         work.fault(f"there is no file {path} in its folder", "correct the path, or copy the file there")
         return
     try:
-        text = work.files[path].decode("utf-8-sig").replace("\r\n", "\n")
+        text = with_one_break(work.files[path].decode("utf-8-sig"))
     except UnicodeDecodeError:
         work.fault(f"{path} is not UTF-8", "save it as UTF-8")
         return

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from kitpack.document.emit import emit
-from kitpack.document.faults import Faults, Kind, decoded
+from kitpack.document.faults import Faults, Kind, decoded, with_one_break
 from kitpack.errors import Issue, PromptError
 from kitpack.oci.jsontext import Json, JsonObject
 from kitpack.prompts.exchange.inline import inlined
@@ -31,7 +31,8 @@ __all__ = ["export_prompty", "import_prompty"]
 
 _SUFFIX = ".prompty"
 _KIND = Kind(noun="a prompt")
-_OURS = ("changelog", "untrusted", "sensitive", "filters", "variables", "output", "metadata")
+_OWN = ("changelog", "untrusted", "sensitive", "must_contain", "filters")
+_OURS = (*_OWN, "variables", "output", "metadata")
 _KINDS = {"string": "string", "integer": "integer", "number": "float", "boolean": "boolean", "array": "array",
           "object": "object"}  # fmt: skip
 _OPTIONS = {ours: theirs for theirs, ours in PARAMETERS.items() if theirs != "maxTokens"}
@@ -66,7 +67,7 @@ def import_prompty(files: Mapping[str, bytes]) -> Imported:
 
 def _draft(path: str, raw: bytes, notes: list[str]) -> Draft:
     faults = Faults(path)
-    text = (decoded(raw, _KIND, faults) or "").replace("\r\n", "\n")
+    text = with_one_break(decoded(raw, _KIND, faults) or "")
     written = read_prompty(text, faults)
     if not written.messages:
         faults.add(0, 0, "it says nothing below its front matter", "write the prompt there")
@@ -115,8 +116,7 @@ def export_prompty(prompts: Sequence[Prompt]) -> Exported:
 def _file(prompt: Prompt, notes: list[str]) -> bytes:
     draft = draft_of(inlined(prompt, notes))
     metadata = dict(prompt.metadata)
-    own: JsonObject = {key: draft.keys[key] for key in ("changelog", "untrusted", "sensitive", "filters")
-                       if draft.keys[key]}  # fmt: skip
+    own: JsonObject = {key: draft.keys[key] for key in _OWN if draft.keys.get(key)}
     variables = prompt.variables if prompt.declared else None
     inputs, outputs = _entries(variables, closed=True), _entries(prompt.output, closed=False)
     if variables is not None and inputs is None:

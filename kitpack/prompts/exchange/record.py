@@ -36,7 +36,7 @@ _FACTS = (
 
 _KEYS = {"output_schema": "output", "params": "parameters", "changelog": "changelog", "model": "model"}
 _OWN = "x-kitpack"
-_OWN_KEYS = ("description", "tools", "filters", "untrusted", "sensitive")
+_OWN_KEYS = ("description", "tools", "filters", "untrusted", "sensitive", "must_contain")
 _RECORD_DIGEST = "record_digest"
 _KNOWN = frozenset({"prompt_id", "version", "digest", "template", "messages", "variables", _OWN, *_KEYS, *_FACTS})
 _NOTATIONS: tuple[Notation, ...] = ("jinja", "text", "braces")
@@ -212,7 +212,7 @@ def _record(prompt: Prompt, notes: list[str]) -> JsonObject:
     draft = draft_of(inlined(prompt, notes))
     facts = {key: value for key, value in prompt.metadata.items() if key in _FACTS}
     others = {key: value for key, value in prompt.metadata.items() if key not in (*_FACTS, _RECORD_DIGEST)}
-    own: JsonObject = {key: draft.keys[key] for key in _OWN_KEYS if draft.keys[key]}
+    own: JsonObject = {key: draft.keys[key] for key in _OWN_KEYS if draft.keys.get(key)}
     own.update({"metadata": others} if others else {})
     own.update({"format": draft.notation} if draft.notation != "jinja" else {})
     if own:

@@ -15,14 +15,14 @@ from kitpack.oci.jsontext import Json, JsonObject
 from kitpack.prompts.formats.picoschema import BadPicoschemaError, from_picoschema
 from kitpack.prompts.formats.plain import markers_in, trimmed
 from kitpack.prompts.frontmatter import Said, Written, read_said, split
-from kitpack.prompts.keys import KEYS, PARAMETERS, object_of, text_of
+from kitpack.prompts.keys import KEYS, PARAMETERS, object_of, text_of, texts_of
 from kitpack.prompts.prompt import Message
 
 __all__ = ["read_dotprompt"]
 
 _TEXT: JsonObject = {"type": "string"}
 _MAPPING: JsonObject = {"type": "object"}
-_OURS = ("changelog", "untrusted", "sensitive", "version")
+_OURS = ("changelog", "untrusted", "sensitive", "must_contain", "version")
 _SHAPE: JsonObject = {
     "type": "object",
     "additionalProperties": False,
@@ -120,7 +120,7 @@ def _variables(given: JsonObject, said: Said, faults: Faults) -> JsonObject:
         name: {**object_of(member), "default": defaults[name]} if name in defaults else member
         for name, member in properties.items()
     }
-    required = [name for name in _texts(schema.get("required")) if name not in defaults]
+    required = [name for name in texts_of(schema.get("required")) if name not in defaults]
     return {**schema, "properties": known, "required": list[Json](required)}
 
 
@@ -130,7 +130,3 @@ def _schema(value: Json, said: Said, faults: Faults, key: str) -> JsonObject:
     except BadPicoschemaError as error:
         faults.add(*said.place(key, "schema", *error.path), error.message)
         return {}
-
-
-def _texts(value: Json) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -29,7 +29,7 @@ _SHAPE: JsonObject = {
     "additionalProperties": False,
     "properties": {
         **dict.fromkeys(("name", "displayName", "description", "version", "kind"), _TEXT),
-        **dict.fromkeys(("authors", "tags", "untrusted", "sensitive"), _TEXTS),
+        **dict.fromkeys(("authors", "tags", "untrusted", "sensitive", "must_contain"), _TEXTS),
         "changelog": _TEXT,
         "metadata": _MAPPING,
         "model": _EITHER,
@@ -40,7 +40,7 @@ _SHAPE: JsonObject = {
         "sample": {"type": ["object", "string"]},
     },
 }
-_SAME = ("name", "description", "version", "changelog", "tools", "untrusted", "sensitive")
+_SAME = ("name", "description", "version", "changelog", "tools", "untrusted", "sensitive", "must_contain")
 _KINDS = {
     "string": "string",
     "str": "string",

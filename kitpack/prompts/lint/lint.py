@@ -11,6 +11,7 @@ from kitpack.prompts.lint.constructs import empty_messages, plain_braces, unreac
 from kitpack.prompts.lint.findings import Around, Finding, Found, Theme
 from kitpack.prompts.lint.model import context_window, model_target, parameters, token_growth
 from kitpack.prompts.lint.personal import personal_data
+from kitpack.prompts.lint.promises import promises_dropped, promises_kept
 from kitpack.prompts.lint.rules import RULES
 from kitpack.prompts.lint.safety import hidden_characters, looks_untrusted, untrusted_in_system
 from kitpack.prompts.lint.secrets import secrets
@@ -43,6 +44,8 @@ THEMES: tuple[Theme, ...] = (
     empty_messages,
     plain_braces,
     unreachable,
+    promises_kept,
+    promises_dropped,
     changelog_missing,
     breaking_changes,
 )

@@ -197,6 +197,20 @@ RULES: Mapping[str, Rule] = _table(
             fix="declare `format: jinja`, or begin the file with front matter",
         ),
         Rule(
+            id="prompt-must-contain",
+            severity="error",
+            what="a prompt that does not say what it must: a text under `must_contain:`",
+            why="somebody decided that no version may leave it out",
+            fix="put it back, word for word, or change what the prompt must say",
+        ),
+        Rule(
+            id="prompt-must-contain-dropped",
+            severity="error",
+            what="a text under `must_contain:` of the version before that is not there any more",
+            why="somebody decided that no version may leave it out",
+            fix="put it back under `must_contain:`, or silence this once it was decided otherwise",
+        ),
+        Rule(
             id="prompt-changelog-missing",
             severity="error",
             what="a prompt that differs from its previous version and does not say why",
