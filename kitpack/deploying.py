@@ -33,11 +33,10 @@ from kitpack.content.target import Source
 from kitpack.errors import KitpackError, NotFoundError, ReleaseError, UsageError, VerifyError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
-from kitpack.places import local_store
+from kitpack.places import find_home, local_store
 from kitpack.releases.home import Home
 from kitpack.releases.watch import Watch, pause
 from kitpack.releases.writing import version_of
-from kitpack.releasing import find_home
 from kitpack.settings import Settings
 from kitpack.verbs import look
 

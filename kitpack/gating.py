@@ -14,13 +14,13 @@ from kitpack.errors import IntegrityError, KitfileError, NotFoundError
 from kitpack.kitfile.policy import POLICY_NAME, load_policy
 from kitpack.oci.digest import Digest
 from kitpack.oci.jsontext import Json
+from kitpack.places import find_home
 from kitpack.releases.change import Candidate, Check
 from kitpack.releases.gates import BUILT_IN, Maker, Policy, build_gates
 from kitpack.releases.home import Home
 from kitpack.releases.numbers import asks_for_major
 from kitpack.releases.record import Gate
 from kitpack.releases.writing import version_of
-from kitpack.releasing import find_home
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ The Kitfile is the truth: a version that is chosen here is written into it, and 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,10 +16,9 @@ from typing import TYPE_CHECKING
 
 from kitpack.errors import KitpackError, NotFoundError, PackError, UsageError
 from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference, is_tag
-from kitpack.places import local_store
+from kitpack.places import find_home, local_store
 from kitpack.releases.home import Home
 from kitpack.releases.numbers import Bump, asks_for_major, highest_version, next_calver, next_version
-from kitpack.releasing import find_home
 from kitpack.settings import Settings
 from kitpack.verbs import load_folder
 
@@ -126,7 +124,7 @@ def written_version(chosen: Chosen) -> Iterator[None]:
 
 def _replace(path: Path, new: bytes) -> None:
     """Give a file other bytes in a single step."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
         temporary.write_bytes(new)
         temporary.chmod(path.stat().st_mode & 0o7777)

@@ -10,6 +10,7 @@ import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kitpack.content.store.layout import Layout
 from kitpack.content.target import ListsTags, ReadsNamed, Source, Target
@@ -22,13 +23,17 @@ from kitpack.errors import (
     UsageError,
 )
 from kitpack.oci.descriptor import Descriptor
-from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference, looks_like_host, path_error
+from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference, is_tag, looks_like_host, path_error
 from kitpack.settings import Settings
+
+if TYPE_CHECKING:
+    from kitpack.releases.home import Home
 
 __all__ = [
     "Place",
     "at_home",
     "find",
+    "find_home",
     "hosted_place",
     "local_place",
     "local_store",
@@ -310,3 +315,56 @@ def _is_there(source: Source, name: str) -> bool:
     except NotFoundError:
         return False
     return True
+
+
+def find_home(
+    text: str, settings: Settings, *, local: bool = False, whole: bool = True, channel: bool = False
+) -> tuple[Home, str]:
+    """Where the releases of a bundle are kept, and which of its tags or digests was named.
+
+    What was live at a moment is named by its digest.
+
+    Args:
+        text: What the user typed.
+        settings: The surroundings.
+        local: Whether the local store is meant, whatever the text says.
+        whole: Whether a tag or digest must be named.
+        channel: Whether the tag must be a channel, and no moment of it is meant.
+
+    Raises:
+        InvalidReferenceError: When the text breaks the grammar.
+        UsageError: When it names no tag, or no channel, and one is needed.
+        NotFoundError, LogError: When a moment is named and the release log does not tell.
+    """
+    from kitpack.releases.home import Home  # late, as all of releases: most commands know none
+
+    moment = ""
+    if text.startswith(LAYOUT_SCHEME):
+        layout = LayoutReference.parse(text)
+        moment = layout.moment
+        label = f"{LAYOUT_SCHEME}{layout.path}"
+        home, selector = Home(target=Layout(Path(layout.path)), label=label), layout.selector
+    else:
+        reference = Reference.parse_repository(text)
+        moment = reference.moment
+        if reference.registry or settings.registry:
+            reference = at_home(reference, settings)
+        selector = reference.selector
+        if local or not reference.registry:
+            home = Home(target=local_store(settings), prefix=f"{reference.name}:", label=reference.name)
+        else:
+            home = Home(target=remote_repository(reference, settings), label=reference.name)
+    if whole and not selector:
+        raise UsageError(f"{text} names a bundle, but none of its tags", hint=f"write {text}:CHANNEL")
+    if channel and (moment or not is_tag(selector)):
+        raise UsageError(f"{text} is a release, not a channel", hint=f"write {home.label}:CHANNEL")
+    if moment:
+        from datetime import UTC, datetime
+
+        from kitpack.releases.answer import answer_from, told
+        from kitpack.releases.moment import parse_moment
+
+        answered = answer_from(home, selector, parse_moment(moment, datetime.now(UTC)), settings.pins)
+        _LOGGER.info("%s", told(answered, text))
+        selector = str(answered.record.target)
+    return home, selector

@@ -22,10 +22,9 @@ from kitpack.content.target import Source
 from kitpack.errors import KitpackError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.digest import Digest
-from kitpack.places import local_store
+from kitpack.places import find_home, local_store
 from kitpack.prompts.tokens import estimate
 from kitpack.releases.record import Record
-from kitpack.releasing import find_home
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:

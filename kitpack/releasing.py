@@ -17,15 +17,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path
 from secrets import token_hex
 
-from kitpack.content.store.layout import Layout
-from kitpack.errors import InvalidDigestError, UsageError
+from kitpack.errors import InvalidDigestError
 from kitpack.oci.digest import Digest
-from kitpack.oci.reference import LAYOUT_SCHEME, LayoutReference, Reference, is_tag
-from kitpack.places import at_home, local_store, remote_repository
-from kitpack.releases.answer import Answered, answer_from, told
+from kitpack.places import find_home
+from kitpack.releases.answer import Answered, answer_from
 from kitpack.releases.chain import Log, Pin
 from kitpack.releases.change import Check
 from kitpack.releases.change import adopt as adopt_tag
@@ -49,7 +46,6 @@ from kitpack.settings import Settings
 __all__ = [
     "adopt",
     "archive",
-    "find_home",
     "history",
     "promote",
     "record_at",
@@ -311,52 +307,6 @@ def record_at(
     home, name = find_home(channel, settings, local=local, channel=True)
     found = parse_moment(moment, now or datetime.now(UTC), zone)
     return answer_from(home, name, found, settings.pins, jobs=settings.jobs)
-
-
-def find_home(
-    text: str, settings: Settings, *, local: bool = False, whole: bool = True, channel: bool = False
-) -> tuple[Home, str]:
-    """Where the releases of a bundle are kept, and which of its tags or digests was named.
-
-    What was live at a moment is named by its digest.
-
-    Args:
-        text: What the user typed.
-        settings: The surroundings.
-        local: Whether the local store is meant, whatever the text says.
-        whole: Whether a tag or digest must be named.
-        channel: Whether the tag must be a channel, and no moment of it is meant.
-
-    Raises:
-        InvalidReferenceError: When the text breaks the grammar.
-        UsageError: When it names no tag, or no channel, and one is needed.
-        NotFoundError, LogError: As :func:`record_at`, when a moment is named.
-    """
-    moment = ""
-    if text.startswith(LAYOUT_SCHEME):
-        layout = LayoutReference.parse(text)
-        moment = layout.moment
-        label = f"{LAYOUT_SCHEME}{layout.path}"
-        home, selector = Home(target=Layout(Path(layout.path)), label=label), layout.selector
-    else:
-        reference = Reference.parse_repository(text)
-        moment = reference.moment
-        if reference.registry or settings.registry:
-            reference = at_home(reference, settings)
-        selector = reference.selector
-        if local or not reference.registry:
-            home = Home(target=local_store(settings), prefix=f"{reference.name}:", label=reference.name)
-        else:
-            home = Home(target=remote_repository(reference, settings), label=reference.name)
-    if whole and not selector:
-        raise UsageError(f"{text} names a bundle, but none of its tags", hint=f"write {text}:CHANNEL")
-    if channel and (moment or not is_tag(selector)):
-        raise UsageError(f"{text} is a release, not a channel", hint=f"write {home.label}:CHANNEL")
-    if moment:
-        answered = answer_from(home, selector, parse_moment(moment, datetime.now(UTC)), settings.pins)
-        _LOGGER.info("%s", told(answered, text))
-        selector = str(answered.record.target)
-    return home, selector
 
 
 def _author(

@@ -38,7 +38,7 @@ class SourceFile:
     """
 
     path: str
-    location: Path
+    location: str
     size: int
     mode: int
     stamp: tuple[int, ...]
@@ -56,7 +56,7 @@ class SourceFile:
             ChangedFileError: Here or while reading, when it is no longer the file that was found.
         """
         try:
-            file = self.location.open("rb", buffering=0)
+            file = io.FileIO(self.location)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise self._changed() from None
         if _stamp(os.fstat(file.fileno())) != self.stamp:
@@ -117,7 +117,7 @@ def walk_files(
         PackError: When something is neither a file nor a folder, or a link leads where it may not.
         UnsafePathError: When a name cannot be unpacked everywhere.
     """
-    walk = _Walk(folder.resolve(), ignored, follow_symlinks)
+    walk = _Walk(str(folder.resolve()), ignored, follow_symlinks)
     if start == ".":
         yield from walk.at("", ())
     else:
@@ -127,20 +127,20 @@ def walk_files(
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    root: Path
+    root: str
     ignored: IgnoreRules
     follow_symlinks: bool
 
     def check_folders_above(self, path: str) -> None:
         """Refuse a path that leads through a link out of the author's folder."""
-        parent = (self.root / path).parent.resolve()
+        parent = Path(self.root, path).parent.resolve()
         if not self.follow_symlinks and not parent.is_relative_to(self.root):
             raise _leads_away(path, parent)
 
     def at(self, path: str, parents: tuple[tuple[int, int], ...]) -> Iterator[SourceFile]:
-        location = self.root / path
+        location = f"{self.root}/{path}" if path else self.root
         try:
-            found = location.lstat()
+            found = os.lstat(location)
         except (FileNotFoundError, NotADirectoryError):
             raise PackError(f"{printable(path)} does not exist") from None
         if stat.S_ISLNK(found.st_mode):
@@ -160,7 +160,7 @@ class _Walk:
             raise PackError(
                 f"{printable(path[:200])}… is a folder {MAX_DEPTH} names deep; no file may be deeper than that"
             )
-        names = _sorted_names(self.root / path)
+        names = _sorted_names(f"{self.root}/{path}")
         if (_STORE_MARK, False) in names:
             raise PackError(
                 f"{printable(path or '.')} is a store of bundles (an OCI image layout), which does not belong into one",
@@ -171,9 +171,9 @@ class _Walk:
             if not (self.ignored.covers(child) if is_folder else self.ignored.matches(child)):
                 yield from self.at(child, (*parents, identity))
 
-    def _linked(self, path: str, location: Path) -> os.stat_result:
+    def _linked(self, path: str, location: str) -> os.stat_result:
         try:
-            real = location.resolve(strict=True)
+            real = Path(location).resolve(strict=True)
         except (OSError, RuntimeError):
             raise PackError(f"{printable(path)} is a link that leads nowhere", hint="remove it") from None
         found = real.stat()
@@ -190,7 +190,7 @@ def _leads_away(path: str, real: Path) -> PackError:
     )
 
 
-def _sorted_names(folder: Path) -> list[tuple[str, bool]]:
+def _sorted_names(folder: str) -> list[tuple[str, bool]]:
     """Names in byte order, folders as if they ended in a slash, so that whole paths come out in byte order."""
     with os.scandir(folder) as entries:
         named = [(entry.name, _is_folder(entry)) for entry in entries]
@@ -204,7 +204,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _source_file(path: str, location: Path, found: os.stat_result) -> SourceFile:
+def _source_file(path: str, location: str, found: os.stat_result) -> SourceFile:
     if safe_path(path) != path:
         raise UnsafePathError(f"{printable(path)} is not a path that can be packed")
     return SourceFile(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -72,7 +71,7 @@ def _conflict(folder: Path, paths: Sequence[str], *, force: bool) -> FileConflic
 
 def _write_all(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
     made = _make_folders(folder)
-    staging = folder / f".kitpack-{secrets.token_hex(8)}"
+    staging = folder / f".kitpack-{os.urandom(8).hex()}"
     placed: list[Path] = []
     saved: list[tuple[Path, Path]] = []
     try:

@@ -145,7 +145,7 @@ def _is_kitfile(file: SourceFile, kitfile: Kitfile) -> bool:
     """Whether a file is the Kitfile, under whatever name; another file of that name stays, and collides with it."""
     if file.path != kitfile.path or file.size != len(kitfile.raw):
         return False
-    return file.location.read_bytes() == kitfile.raw
+    return Path(file.location).read_bytes() == kitfile.raw
 
 
 def _choose_archives(found: Sequence[_Owned]) -> set[str]:

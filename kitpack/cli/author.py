@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -293,7 +292,7 @@ def _write(path: Path, text: str, *, force: bool) -> None:
     mode = path.lstat().st_mode if os.path.lexists(path) else None
     if mode is not None and not stat.S_ISREG(mode):
         raise UsageError(f"{path} is not an ordinary file, so it is not replaced", hint=f"remove it first: rm {path}")
-    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    new = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
         with new.open("x", encoding="utf-8") as file:
             file.write(text)

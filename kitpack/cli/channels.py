@@ -78,8 +78,8 @@ def refuse_removing(*references: str, force: bool, local: bool, quiet: bool, set
 
 def _channel(name: str, *, local: bool, settings: Settings) -> str:
     """The channel that a name is, if it has a log; whatever is wrong with the name is said by whoever uses it."""
+    from kitpack.places import find_home
     from kitpack.releases.guard import has_log
-    from kitpack.releasing import find_home
 
     try:
         home, tag = find_home(name, settings, local=local, channel=True)

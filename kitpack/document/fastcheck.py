@@ -8,9 +8,11 @@ not known here, is left to the full check, which also has the words for what is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
+from kitpack.document.patterns import work_of
 from kitpack.oci.jsontext import Json, JsonObject
 
 __all__ = ["Check", "is_json", "quick_check"]
@@ -30,7 +32,9 @@ _TYPES: dict[str, Check] = {
     "array": lambda value: value.__class__ is list and is_json(value),
     "object": lambda value: value.__class__ is dict and is_json(value),
 }
-_WORDS_ONLY = frozenset({"title", "description", "default", "examples", "deprecated", "$comment", "$schema", "$id"})
+_WORDS_ONLY = frozenset(
+    {"title", "description", "default", "examples", "deprecated", "$comment", "$schema", "$id", "$defs"}
+)
 
 
 def is_json(value: object, depth: int = 0) -> bool:
@@ -48,25 +52,56 @@ def is_json(value: object, depth: int = 0) -> bool:
     return _SCALARS.issuperset(map(type, members)) or all(is_json(member, depth + 1) for member in members)
 
 
-def quick_check(schema: Json) -> Check | None:
-    """Make the function for a schema; None when it has rules that are left to the full check."""
+def quick_check(schema: Json, definitions: JsonObject | None = None) -> Check | None:
+    """Make the function for a schema; None when it has rules that are left to the full check.
+
+    Where only a part of it has such rules, the function says yes to what does not come to that part.
+
+    Args:
+        schema: The schema.
+        definitions: What its references ``#/$defs/NAME`` lead to, from a schema of our own: somebody else's could
+            refer to each other until nobody can write it down.
+    """
+    return _made(schema, definitions or {}, frozenset())
+
+
+def _made(schema: Json, definitions: JsonObject, above: frozenset[str]) -> Check | None:
+    """The function for a part of a schema that stands in some definitions."""
     if schema is True:
         return is_json
     if not isinstance(schema, dict):
         return None
     rules = {key: rule for key, rule in schema.items() if key not in _WORDS_ONLY and not key.startswith("x-")}
+    checks: list[Check | None] = []
+    if "$ref" in rules:
+        checks.append(_referred(rules.pop("$ref"), definitions, above))
     if rules.keys() - _RULES.keys():
         return None
+
+    def inner(part: Json) -> Check:
+        return _made(part, definitions, above) or _never
+
     if rules.get("type") == "object":
-        made = _mapping(rules)
+        checks.append(_mapping(rules, inner))
     elif rules.get("type") == "array":
-        made = _list(rules)
+        checks.append(_list(rules, inner))
     elif rules.keys() & {"properties", "required", "additionalProperties", "items"}:
         return None
     else:
-        made = [_RULES[key](rule) for key, rule in rules.items()] or [is_json]
-    checks = [check for check in made if check]
-    return _all(checks) if len(checks) == len(made) else None
+        checks += [_RULES[key](rule) for key, rule in rules.items()]
+    known = [check for check in checks or [is_json] if check]
+    return _all(known) if len(known) >= len(checks) else None
+
+
+def _never(_: Json) -> bool:
+    return False
+
+
+def _referred(reference: Json, definitions: JsonObject, above: frozenset[str]) -> Check | None:
+    name = str(reference).removeprefix("#/$defs/")
+    if name == reference or name not in definitions or name in above:
+        return None
+    return _made(definitions[name], definitions, above | {name})
 
 
 def _all(checks: list[Check]) -> Check:
@@ -79,33 +114,27 @@ def _all(checks: list[Check]) -> Check:
             return lambda value: all(check(value) for check in checks)
 
 
-def _mapping(rules: JsonObject) -> list[Check | None]:
+def _mapping(rules: JsonObject, inner: Callable[[Json], Check]) -> Check | None:
     shapes, required = rules.get("properties", {}), rules.get("required", [])
+    if not isinstance(shapes, dict) or not isinstance(required, list) or rules.keys() - _OF_MAPPINGS:
+        return None
     others = rules.get("additionalProperties", True)
-    made = {name: quick_check(shape) for name, shape in shapes.items()} if isinstance(shapes, dict) else {"": None}
-    known = {name: check for name, check in made.items() if check}
-    other = None if others is False else quick_check(others)
-    if len(known) < len(made) or (other is None and others is not False) or rules.keys() - _OF_MAPPINGS:
-        return [None]
-    get, names = known.get, frozenset(map(str, required)) if isinstance(required, list) else frozenset[str]()
+    get, other = {name: inner(shape) for name, shape in shapes.items()}.get, inner(others)
+    names = frozenset(map(str, required))
 
     def check(value: Json) -> bool:
         if value.__class__ is not dict or not names <= value.keys():
             return False
-        for name, member in value.items():
-            one = get(name, other)
-            if one is None or name.__class__ is not str or not one(member):
-                return False
-        return True
+        return all(name.__class__ is str and get(name, other)(member) for name, member in value.items())
 
-    return [check]
+    return check
 
 
-def _list(rules: JsonObject) -> list[Check | None]:
-    inner = quick_check(rules.get("items", True))
-    if inner is None or rules.keys() - {"type", "items"}:
-        return [None]
-    return [lambda value: value.__class__ is list and all(map(inner, value))]
+def _list(rules: JsonObject, inner: Callable[[Json], Check]) -> Check | None:
+    if rules.keys() - {"type", "items"}:
+        return None
+    member = inner(rules.get("items", True))
+    return lambda value: value.__class__ is list and all(map(member, value))
 
 
 def _type(rule: Json) -> Check | None:
@@ -127,11 +156,23 @@ def _length(rule: Json, compare: Callable[[int, int], bool]) -> Check | None:
     return lambda value: value.__class__ is str and compare(len(value), rule)
 
 
+def _pattern(rule: Json) -> Check | None:
+    try:
+        search = re.compile(rule).search if isinstance(rule, str) else None
+    except (re.error, RecursionError, OverflowError):
+        return None
+    if search is None:
+        return None
+    fits = work_of(str(rule)).fits
+    return lambda value: value.__class__ is str and fits(len(value)) and search(value) is not None
+
+
 _OF_MAPPINGS = frozenset({"type", "properties", "required", "additionalProperties"})
 _RULES: dict[str, Callable[[Json], Check | None]] = {
     "type": _type,
     "enum": _enum,
     "maxLength": lambda rule: _length(rule, lambda size, most: size <= most),
+    "pattern": _pattern,
     "minLength": lambda rule: _length(rule, lambda size, least: size >= least),
     **dict.fromkeys(("properties", "required", "additionalProperties", "items"), lambda _: None),
 }

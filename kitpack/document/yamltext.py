@@ -22,7 +22,8 @@ from kitpack.document.tree import MAX_DEPTH, MAX_NODES, Fields, Items, Node, Sca
 __all__ = ["read_yaml"]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same grammar, many times faster where it was compiled
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+_UNPRINTABLE_ASCII = "[^\t\n\r\x20-\x7e]"  # says the same of such text, and is made in no time
 _JOINED = re.compile(r"(\s*(?:-\s+)?)([A-Za-z][A-Za-z0-9_-]*):(?!//)([^\s:].*)")
 _HINTS = (
     ("mapping values are not allowed", "a value with a colon and a space in it needs quotes"),
@@ -42,7 +43,7 @@ def read_yaml(text: str, kind: Kind, faults: Faults) -> Node | None:
         kind: What sort of document it is.
         faults: Takes what is wrong.
     """
-    if odd := _UNPRINTABLE.search(text):
+    if odd := re.search(_UNPRINTABLE_ASCII if text.isascii() else _UNPRINTABLE, text):
         line, column = _place(text, odd.start())
         faults.add(line, column, f"the character U+{ord(odd[0]):04X} is not allowed in YAML", "remove it")
         return None

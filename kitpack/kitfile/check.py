@@ -14,6 +14,7 @@ from kitpack.document.schema import nearest
 from kitpack.errors import InvalidReferenceError, Issue
 from kitpack.kitfile.ignore import IgnoreRules
 from kitpack.kitfile.model import Entry, Kitfile
+from kitpack.kitfile.paths import owner_of
 from kitpack.oci.reference import Reference
 
 __all__ = ["check_files"]
@@ -66,7 +67,7 @@ class _Check:
             message, hint = self._absence(entry)
             if not message and IgnoreRules().matches(entry.path):
                 message, hint = f"{entry.path} cannot be an entry", "take it out of the Kitfile"
-            elif not message and self._is_ignored(entry.path, self.folder / entry.path):
+            elif not message and self._is_ignored(entry.path, str(self.folder / entry.path)):
                 message, hint = f"{entry.path} is left out by .kitignore", f"add `!{entry.path}` to .kitignore"
             faults = [(message, hint)] if message else list(self._file_faults(entry))
         except OSError as error:
@@ -95,7 +96,7 @@ class _Check:
 
     def _file_faults(self, entry: Entry) -> Iterator[tuple[str, str]]:
         found = 0
-        for path, fault in self._walk(entry.path, (), self.folder / entry.path):
+        for path, fault in self._walk(entry.path, (), str(self.folder / entry.path)):
             found += 1
             if fault[0]:
                 yield fault
@@ -105,28 +106,30 @@ class _Check:
             yield f"{entry.path} holds no files to pack", "put files there, or take the entry out of the Kitfile"
 
     def _walk(
-        self, path: str, above: tuple[tuple[int, int], ...], location: Path
+        self, path: str, above: tuple[tuple[int, int], ...], location: str
     ) -> Iterator[tuple[str, tuple[str, str]]]:
         """Every file at or below a path, with what is wrong with it."""
-        if fault := self._link_fault(path, location):
-            yield path, fault
-            return
-        found = location.stat()
+        found = os.lstat(location)
+        if not above or stat.S_ISLNK(found.st_mode):  # there may be links above an entry, but not below it
+            if fault := self._link_fault(path, Path(location)):
+                yield path, fault
+                return
+            found = Path(location).stat()
         identity = (found.st_dev, found.st_ino)
         if identity in above:
             yield path, (f"{path!r} is a link to a folder above itself", "list it in .kitignore")
         elif stat.S_ISDIR(found.st_mode):
             for name in sorted(os.listdir(location)):  # noqa: PTH208  # names, not paths
                 child = name if path == "." else f"{path}/{name}"
-                if not self._is_ignored(child, location / name):
-                    yield from self._walk(child, (*above, identity), location / name)
+                if not self._is_ignored(child, f"{location}/{name}"):
+                    yield from self._walk(child, (*above, identity), f"{location}/{name}")
         elif stat.S_ISREG(found.st_mode):
             yield path, ("", "")
         else:
             yield path, (f"{path!r} is neither a file nor a folder", "list it in .kitignore")
 
-    def _is_ignored(self, path: str, location: Path) -> bool:
-        return self.rules.covers(path) or (self.rules.matches(path) and not location.is_dir())
+    def _is_ignored(self, path: str, location: str) -> bool:
+        return self.rules.matches(path) and (self.rules.covers(path) or not Path(location).is_dir())
 
     def _link_fault(self, path: str, location: Path) -> tuple[str, str] | None:
         """What is wrong with the links on the way to a file, if anything."""
@@ -143,7 +146,7 @@ class _Check:
         return None
 
     def _owner(self, path: str) -> str:
-        return next(above for above in (path, *map(str, PurePosixPath(path).parents)) if above in self.claimed)
+        return owner_of(path, self.claimed) or ""
 
 
 def _is_spelled_differently(step: str, names: list[str], above: Path) -> bool:

@@ -118,8 +118,11 @@ class IgnoreRules:
 
 
 def _is_never_packed(path: str) -> bool:
-    names = path.split("/")
-    return path in _NEVER_BESIDE or any(name in _NEVER or name.startswith(_OURS) for name in names)
+    if path in _NEVER_BESIDE:
+        return True
+    # all other names begin with a dot, and hardly any file's does
+    hidden = path.split("/") if path.startswith(".") or "/." in path else []
+    return any(name in _NEVER or name.startswith(_OURS) for name in hidden)
 
 
 def _parse_line(line: str) -> Iterator[_Rule]:

@@ -5,6 +5,7 @@ Every fault is reported, not only the first one, and each with its line and colu
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from kitpack.document.faults import Faults, Kind, decoded
@@ -15,7 +16,7 @@ from kitpack.errors import KitfileError, KitpackError
 from kitpack.kitfile.build import build, path_issues
 from kitpack.kitfile.model import KITFILE_NAMES, Kitfile
 from kitpack.kitfile.paths import read_bounded
-from kitpack.kitfile.schema import NOT_PACKED, definition, kitfile_schema
+from kitpack.kitfile.schema import NOT_PACKED, definition, kitfile_schema, plainly_fits
 
 __all__ = ["MAX_SIZE", "find_kitfile", "load_kitfile", "parse_kitfile"]
 
@@ -51,8 +52,9 @@ def load_kitfile(path: Path) -> Kitfile:
     return parse_kitfile(read_bounded(path, MAX_SIZE), str(path))
 
 
+@lru_cache(maxsize=2)
 def parse_kitfile(raw: bytes, name: str) -> Kitfile:
-    """Read a Kitfile.
+    """Read a Kitfile, but for the one that was read last: a command asks for the same several times.
 
     Args:
         raw: Its exact bytes; the result keeps them.
@@ -73,8 +75,11 @@ def parse_kitfile(raw: bytes, name: str) -> Kitfile:
     if root is None:
         raise KitfileError(faults.ordered())
     data = to_json(root, kitfile_schema(), definition(""), faults.add)
-    found = validate(data, kitfile_schema(), lambda path, key: locate(root, path, key=key), name, refused=NOT_PACKED)
-    faults.issues += [*found, *path_issues(data, root, name)]
+    if not plainly_fits()(data):
+        faults.issues += validate(
+            data, kitfile_schema(), lambda path, key: locate(root, path, key=key), name, refused=NOT_PACKED
+        )
+    faults.issues += path_issues(data, root, name)
     if faults.issues:
         raise KitfileError(faults.ordered())
     return build(data, root, raw, Path(name).name)

@@ -8,7 +8,7 @@ import posixpath
 import re
 import stat
 from collections.abc import Collection
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 __all__ = ["normal_path", "owner_of", "path_fault", "read_bounded"]
 
@@ -25,8 +25,9 @@ def normal_path(text: str) -> str:
 
 def owner_of(path: str, entries: Collection[str]) -> str | None:
     """Whose a file is: of the paths of entries that are above it, or are it, the longest; None when it is nobody's."""
-    above = (path, *map(str, PurePosixPath(path).parents))
-    return next((one for one in above if one in entries), None)
+    while path not in entries and path != ".":
+        path = path.rpartition("/")[0] or "."
+    return path if path in entries else None
 
 
 def path_fault(text: str) -> tuple[str, str] | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pkgutil
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
+from kitpack.document.fastcheck import Check, quick_check
 from kitpack.oci.jsontext import JsonObject, parse_object
 
-__all__ = ["NOT_PACKED", "definition", "kitfile_schema"]
+__all__ = ["NOT_PACKED", "definition", "kitfile_schema", "plainly_fits"]
 
 NOT_PACKED = {
     "mcpServers": "kitpack does not pack MCP servers",
@@ -25,10 +26,17 @@ _SCHEMA_NAME = "kitfile.schema.json"
 @cache
 def kitfile_schema() -> JsonObject:
     """The one schema: beside this module in an installed kitpack, at the root in a checkout."""
-    shipped = resources.files("kitpack.kitfile") / _SCHEMA_NAME
-    if shipped.is_file():
-        return parse_object(shipped.read_bytes())
-    return parse_object((Path(__file__).parents[2] / _SCHEMA_NAME).read_bytes())
+    try:
+        shipped = pkgutil.get_data("kitpack.kitfile", _SCHEMA_NAME)
+    except FileNotFoundError:
+        shipped = None
+    return parse_object(shipped or (Path(__file__).parents[2] / _SCHEMA_NAME).read_bytes())
+
+
+@cache
+def plainly_fits() -> Check:
+    """Says yes to most good Kitfiles, long before the full check would; a no means nothing."""
+    return quick_check(kitfile_schema(), definition("")) or (lambda _: False)
 
 
 def definition(name: str) -> JsonObject:

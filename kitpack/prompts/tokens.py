@@ -108,17 +108,19 @@ def count_prompt(prompt: Prompt, counter: Counter) -> Count:
     return Count(tokens=sum(map(counter.count, texts)), exact=counter.exact, by=counter.name)
 
 
-_RUNS = re.compile(
+_RUNS_ASCII = (
     r"(?P<word>[A-Z]?[a-z]+|[A-Z]+(?![a-z]))"
     r"|(?P<number>[0-9]+)"
-    r"|(?P<ideograph>[\u2e80-\u2fdf\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])"
-    r"|(?P<letters>[^\W\d_a-zA-Z\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+)"
     r"|(?P<newlines>[ \t]*[\r\n]+)"
     r"|(?P<indent>[ \t]{2,})"
     r"|(?P<space>\s)"
     r"|(?P<marks>[!-/:-@\[-`{-~]+)"
-    r"|(?P<other>.)",
-    re.DOTALL,
+    r"|(?P<other>.)"
+)
+_RUNS = (  # says the same of ASCII, but takes long to be compiled
+    r"(?P<ideograph>[\u2e80-\u2fdf\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])"
+    r"|(?P<letters>[^\W\d_a-zA-Z\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+)"
+    rf"|{_RUNS_ASCII}"
 )
 _PER_TOKEN = {"word": 8, "number": 2, "letters": 3, "newlines": 8, "indent": 16, "marks": 2}
 """The characters of a run that one token takes in: between vocabularies that split numbers digit by digit and those
@@ -126,7 +128,7 @@ that take three at a time, and likewise for the rest."""
 
 
 def _pieces(text: str) -> Iterator[int]:
-    for run in _RUNS.finditer(text):
+    for run in re.finditer(_RUNS_ASCII if text.isascii() else _RUNS, text, re.DOTALL):
         kind, length = run.lastgroup or "", run.end() - run.start()
         if kind == "space":  # belongs to the word after it
             continue

@@ -117,7 +117,7 @@ def _declared_configs(folder: Path, kitfile: Kitfile) -> Iterator[tuple[str, byt
         try:
             for file in walk_files(folder, entry.path, rules):
                 if owner_of(file.path, paths) == entry.path and file.size <= _LARGEST_CONFIG:
-                    yield file.path, file.location.read_bytes()
+                    yield file.path, Path(file.location).read_bytes()
         except (PackError, UnsafePathError) as error:
             raise NotFoundError(f"{entry.path}: {error.message}", hint=error.hint) from None
 

@@ -26,12 +26,12 @@ from typing import Self, TypeAlias
 from kitpack.content.registry.impatient import impatient
 from kitpack.content.registry.repository import Repository
 from kitpack.errors import KitpackError, NotFoundError, RateLimitedError, RegistryError, UnreachableError, UsageError
+from kitpack.places import find_home
 from kitpack.prompts.meter import Limits
 from kitpack.releases.home import Home
 from kitpack.releases.record import Record, Route
 from kitpack.releases.split import route_of
 from kitpack.releases.watch import Standing, Watch, pause
-from kitpack.releasing import find_home
 from kitpack.runtime.cache import Cache
 from kitpack.runtime.channel import Releases, Serving
 from kitpack.runtime.load import load

@@ -13,20 +13,19 @@ from kitpack.prompts.variables import compare_outputs, compare_variables
 
 __all__ = ["breaking_changes", "changelog_missing", "says_nothing"]
 
-_SAYS_NOTHING = re.compile(
+_SAYS_NOTHING = (
     r"(?:(?:minor|small|some|a few|various|misc(?:ellaneous)?|several|the|this|prompt|text|wording|quick|again)\s+)*"
     r"(?:update[sd]?|updating|fix(?:e[sd]|ing)?|bug ?fix(?:es)?|change[sd]?|edit(?:s|ed)?|tweak(?:s|ed)?|improved?"
     r"|improvements?|wip|todo|tbd|new(?: version)?|version(?: bump)?|bump(?:ed)?|misc|stuff|test(?:ing)?|none|n/?a|-+"
     r"|clean ?up|refactor(?:ed|ing)?|initial(?: version| commit)?|latest|release|prompt|v?\d+(?:\.\d+)*)?"
-    r"(?:\s+(?:the\s+)?(?:prompt|text|wording|template|file|version|stuff|things?|it))?[\s.!…-]*",
-    re.IGNORECASE,
+    r"(?:\s+(?:the\s+)?(?:prompt|text|wording|template|file|version|stuff|things?|it))?[\s.!…-]*"
 )
 _BREAKS = re.compile(r"\bbreak(?:s|ing)?\b|\bincompatib", re.IGNORECASE)
 
 
 def says_nothing(changelog: str) -> bool:
     """Whether a changelog is none: empty, or words that fit every change, such as ``minor fixes``."""
-    return _SAYS_NOTHING.fullmatch(changelog.strip()) is not None
+    return re.fullmatch(_SAYS_NOTHING, changelog.strip(), re.IGNORECASE) is not None
 
 
 def changelog_missing(prompt: Prompt, around: Around) -> Iterator[Found]:
@@ -36,7 +35,7 @@ def changelog_missing(prompt: Prompt, around: Around) -> Iterator[Found]:
     said, line = prompt.changelog.strip(), key_line(prompt, "changelog")
     if not said:
         message = "the prompt differs from its previous version and has no changelog"
-    elif _SAYS_NOTHING.fullmatch(said):
+    elif says_nothing(said):
         message = f"the changelog says {said!r}, which is not why the prompt was changed"
     elif said == around.previous.changelog.strip():
         message = "the changelog is that of the previous version, and the prompt was changed"

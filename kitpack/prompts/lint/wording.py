@@ -9,7 +9,7 @@ in the sentence, is left alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -30,8 +30,7 @@ _UNITS = {"word": "word", "sentence": "sentence", "character": "character", "cha
 _UNITS |= {"paragraph": "paragraph", "bullet": "bullet", "bullet point": "bullet", "token": "token"}
 _NUMBER = rf"\d{{1,3}}(?:,\d{{3}})+|\d+|{'|'.join(sorted(_NUMBERS, key=len, reverse=True))}"
 _UNIT = r"bullet[ ]points?|words?|sentences?|characters?|chars?|lines?|paragraphs?|bullets?|tokens?"
-_LIMIT = re.compile(
-    rf"""
+_LIMIT = rf"""
     \b(?:
         (?P<most>
             (?:no|not|never|cannot|don't|mustn't|shouldn't|can't) \s+ (?:\w+\s+){{0,3}}? more \s+ than
@@ -44,9 +43,8 @@ _LIMIT = re.compile(
     ) \s+ (?:a \s+)? (?P<n1>{_NUMBER}) [ -] (?P<u1>{_UNIT}) \b
     | \b (?P<n2>{_NUMBER}) [ -] (?P<u2>{_UNIT}) \s* ,? \s*
         (?P<after> max(?:imum)?\b | or \s+ (?:less|fewer)\b | at \s+ (?:the \s+)? most\b | tops\b )
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+    """
+_FREELY = re.IGNORECASE | re.VERBOSE
 _MOST = 200
 """Rules of one message after which nobody looks for contradictions."""
 
@@ -111,10 +109,12 @@ def _instructing(prompt: Prompt) -> Iterator[Message]:
 
 def _limits(prompt: Prompt, message: Message) -> Iterator[_Limit]:
     text = plain(prompt.format, message.template)
-    for found in islice(_LIMIT.finditer(text), _MOST):
+    if not _mentions(text, _UNITS):
+        return
+    for found in islice(re.finditer(_LIMIT, text, _FREELY), _MOST):
         if guarded(prompt.format, message.template, found.start()) or _CONDITION.search(_around(text, found)):
             continue
-        about = re.sub(_LIMIT, " ", _within(_CLAUSE_END, text, found))
+        about = re.sub(_LIMIT, " ", _within(_CLAUSE_END, text, found), flags=_FREELY)
         words = (word for word in re.findall(r"[^\W\d_]+", about.lower()) if not _FILLER.fullmatch(word))
         number = (found["n1"] or found["n2"]).replace(",", "").lower()
         kind = "least" if found["least"] else "exact" if found["exact"] else "most"
@@ -127,6 +127,12 @@ def _limits(prompt: Prompt, message: Message) -> Iterator[_Limit]:
             offset=found.start(),
             text=" ".join(found[0].split()),
         )
+
+
+def _mentions(text: str, words: Iterable[str]) -> bool:
+    """Whether any of some words is in a text: where none is, a large pattern need not even be compiled."""
+    folded = text.casefold()
+    return any(word in folded for word in words)
 
 
 def _around(text: str, found: re.Match[str]) -> str:
@@ -146,15 +152,12 @@ _FORMATS |= {"plain text": "plain text"}
 _F = "|".join(_FORMATS).replace(" ", r"\s+")
 _SHAPE = r"(?:\s+(?:object|array|document|text|format|output|code|table|list|string))?"
 _LEADING = "in with as a an the valid raw pure one single minified strict well-formed output return respond reply"
-_EXCLUSIVE = re.compile(
-    rf"""
+_EXCLUSIVE = rf"""
     (?<!not[ ]) \b (?:only | nothing \s+ (?:else \s+)? (?:but|except) | exclusively | solely) \s+
         (?: (?:{_LEADING.replace(" ", "|")}) \s+ ){{0,4}} (?P<f1>{_F}) \b {_SHAPE} (?! \s+ if\b )
     | (?<!not[ ]) \b (?P<f2>{_F}) {_SHAPE} \s* [,\u2013\u2014-]? \s*
         (?: only\b (?! \s+ (?:if|when|for|the|in|to)\b ) | and \s+ nothing \s+ else\b | exclusively\b )
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+    """
 _PART = re.compile(
     r"\b(?:field|key|value|propert(?:y|ies)|inside|column|cell|attribute|element|body|section|if|when|unless|otherwise|either"
     r"|accepts?|reads?|contains?|input|example|never|don't|do not|files?)\b",
@@ -188,6 +191,8 @@ def _against_schema(prompt: Prompt, name: str, line: int, column: int) -> Iterat
 def _exclusive_formats(prompt: Prompt) -> Iterator[tuple[str, Message, int]]:
     for message in _instructing(prompt):
         text = plain(prompt.format, message.template)
-        for found in islice(_EXCLUSIVE.finditer(text), _MOST):
+        if not _mentions(text, ("plain", *_FORMATS)):
+            continue
+        for found in islice(re.finditer(_EXCLUSIVE, text, _FREELY), _MOST):
             if not guarded(prompt.format, message.template, found.start()) and not _PART.search(_around(text, found)):
                 yield _FORMATS[" ".join((found["f1"] or found["f2"]).lower().split())], message, found.start()

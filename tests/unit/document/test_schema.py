@@ -152,34 +152,45 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 KINDS = st.sampled_from(["string", "integer", "number", "boolean", "null", "array", "object"])
-SCHEMAS = st.recursive(
-    st.booleans()
-    | st.fixed_dictionaries({}, optional={"type": KINDS, "enum": st.lists(SCALARS, min_size=1, max_size=3)}),
-    lambda inner: st.fixed_dictionaries(
-        {},
-        optional={
-            "type": KINDS | st.lists(KINDS, min_size=1, max_size=2, unique=True),
-            "properties": st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
-            "required": st.lists(st.sampled_from("abc"), max_size=2, unique=True),
-            "additionalProperties": inner,
-            "items": inner,
-            "minLength": st.integers(0, 2),
-            "maxLength": st.integers(0, 2),
-            "description": st.just("d"),
-            "minimum": st.integers(0, 2),
-        },
-    ),
-    max_leaves=5,
+
+
+def _schemas(**more: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+    return st.recursive(
+        st.booleans()
+        | st.fixed_dictionaries({}, optional={"type": KINDS, "enum": st.lists(SCALARS, min_size=1, max_size=3)}),
+        lambda inner: st.fixed_dictionaries(
+            {},
+            optional={
+                "type": KINDS | st.lists(KINDS, min_size=1, max_size=2, unique=True),
+                "properties": st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+                "required": st.lists(st.sampled_from("abc"), max_size=2, unique=True),
+                "additionalProperties": inner,
+                "items": inner,
+                "minLength": st.integers(0, 2),
+                "maxLength": st.integers(0, 2),
+                "description": st.just("d"),
+                "minimum": st.integers(0, 2),
+                **more,
+            },
+        ),
+        max_leaves=5,
+    )
+
+
+SCHEMAS = _schemas()
+NAMING = _schemas(
+    **{"pattern": st.sampled_from(["^a", "b$", "^(a|b)$"]), "$ref": st.sampled_from(["#/$defs/a", "#/$defs/b", "#"])}
 )
 
 
 @settings(max_examples=600, deadline=None)
-@given(schema=SCHEMAS, value=VALUES)
-def test_a_quick_yes_is_a_yes(schema: Json, value: Json) -> None:
-    check = quick_check(schema)
+@given(schema=NAMING, value=VALUES, definitions=st.dictionaries(st.sampled_from("ab"), NAMING, max_size=2))
+def test_a_quick_yes_is_a_yes(schema: Json, value: Json, definitions: JsonObject) -> None:
+    check = quick_check(schema, definitions)
     if check is not None and check(value):
         assert is_json(value)
-        assert Draft202012Validator(schema).is_valid(value)  # type: ignore[arg-type]
+        whole = {**schema, "$defs": definitions} if isinstance(schema, dict) else schema
+        assert Draft202012Validator(whole).is_valid(value)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -195,10 +206,12 @@ def test_a_quick_yes_is_a_yes(schema: Json, value: Json) -> None:
             {"a": "abc", "b": [1]},
         ),
         ({"type": "object", "properties": {}, "additionalProperties": {"type": "number"}}, {"a": 1, "b": 1.5}),
+        ({"type": "object", "properties": {"a": {"minimum": 1}, "b": {}}}, {"b": 1}),
+        ({"type": "array", "items": {"$ref": "#/$defs/word"}}, ["a-b"]),
     ],
 )
 def test_what_is_common_is_quick(schema: Json, value: Json) -> None:
-    check = quick_check(schema)
+    check = quick_check(schema, {"word": {"type": "string", "pattern": "^[a-z-]+$"}})
     assert check is not None
     assert check(value)
 

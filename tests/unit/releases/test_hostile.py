@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kitpack import releasing
+from kitpack import places, releasing
 from kitpack.content.memory import Memory
 from kitpack.content.store.layout import Layout
 from kitpack.content.target import opener_of
@@ -236,7 +236,7 @@ def test_a_registry_from_a_backup_is_believed_once_somebody_says_so(tmp_path: Pa
     reference = f"oci:{tmp_path / 'usb'}"
     for version in VERSIONS:
         releasing.promote(f"{reference}:{version}", "production", settings=settings)
-    home, _ = releasing.find_home(f"{reference}:production", settings)
+    home, _ = places.find_home(f"{reference}:production", settings)
     for sequence in (3, 4):
         home.remove(next(iter(home.tags(f"production.log.{sequence:06d}."))))
     home.target.tag(home.target.resolve("1.1.0"), "production")

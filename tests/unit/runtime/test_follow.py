@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import kitpack
-from kitpack import releasing
+from kitpack import places, releasing
 from kitpack.content.store.layout import Layout
 from kitpack.errors import AuthError, NotFoundError, UnreachableError, UsageError
 from kitpack.oci.digest import Digest
@@ -395,7 +395,7 @@ def test_a_registry_that_lists_everything_is_asked_rarely(registry: Registry, bu
         return Reply(body=f'{{"tags": [{names}]}}'.encode()) if "tags/list" in seen.path else None
 
     registry.rules.append(all_tags)
-    home, channel = releasing.find_home(f"{bundle}:production", settings)
+    home, channel = places.find_home(f"{bundle}:production", settings)
     watch = Watch(home, channel)
     for _ in range(1 + 2 * COSTLY_EVERY):
         watch.look()
@@ -410,7 +410,7 @@ def test_a_registry_that_lists_everything_is_asked_rarely(registry: Registry, bu
 
 
 def test_very_many_records_at_once_are_found(registry: Registry, bundle: str, settings: Settings) -> None:
-    home, channel = releasing.find_home(f"{bundle}:production", settings)
+    home, channel = places.find_home(f"{bundle}:production", settings)
     watch = Watch(home, channel)
     watch.look()
     for number in range(20):
@@ -421,7 +421,7 @@ def test_very_many_records_at_once_are_found(registry: Registry, bundle: str, se
 
 
 def test_a_look_at_the_stable_release_alone_is_one_request(registry: Registry, bundle: str, settings: Settings) -> None:
-    home, channel = releasing.find_home(f"{bundle}:production", settings)
+    home, channel = places.find_home(f"{bundle}:production", settings)
     watch = Watch(home, channel, routes=False)
     for _ in range(3):
         assert watch.look().routes == ()
