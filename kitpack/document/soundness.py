@@ -9,9 +9,10 @@ Spec: https://json-schema.org/draft/2020-12/json-schema-core
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+from kitpack.document.fastcheck import METASCHEMA, is_plain_schema
 from kitpack.document.patterns import is_doubtful, work_of
 from kitpack.document.schema import shown, validate
 from kitpack.oci.jsontext import Json, JsonObject
@@ -21,24 +22,8 @@ __all__ = ["Unsound", "schema_faults"]
 Unsound: TypeAlias = tuple[tuple[str | int, ...], str, str]
 """Where in the schema, what was found, and what to write instead."""
 
-_META = "https://json-schema.org/draft/2020-12/schema"
 _DATA = frozenset({"default", "const", "enum", "examples"})
 _NAMED = frozenset({"properties", "patternProperties", "$defs", "dependentSchemas"})
-_TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
-_PLAIN: dict[str, type | tuple[type, ...]] = {
-    "type": str,
-    "title": str,
-    "description": str,
-    "properties": dict,
-    "required": list,
-    "enum": list,
-    "items": dict,
-    "additionalProperties": (bool, dict),
-    "default": object,
-    "x-kitpack-untrusted": bool,
-    "x-kitpack-sensitive": bool,
-}
-_MAX_PLAIN = 10
 _MAX_PATTERN = 1000
 _MIN_TEXT = 64
 """Characters of a text that every pattern has to be fit for."""
@@ -46,7 +31,7 @@ _MIN_TEXT = 64
 
 def schema_faults(schema: Json) -> list[Unsound]:
     """Find what is wrong with a schema, all of it."""
-    if _is_plainly_sound(schema, 0):
+    if is_plain_schema(schema):
         return []
     places: list[tuple[str | int, ...]] = []
 
@@ -54,38 +39,9 @@ def schema_faults(schema: Json) -> list[Unsound]:
         places.append(tuple(path))
         return len(places), 1
 
-    found = validate(schema, {"$ref": _META}, locate, "")
+    found = validate(schema, {"$ref": METASCHEMA}, locate, "")
     broken = [(places[issue.line - 1] if issue.line else (), issue.message, issue.hint) for issue in found]
     return broken or [one for path, shape in _shapes(schema, ()) for one in _unusable(shape, schema, path)]
-
-
-def _is_plainly_sound(schema: Json, depth: int) -> bool:
-    """Whether a schema says nothing but what most schemas say, which needs no metaschema, and takes no time."""
-    if not isinstance(schema, dict) or depth > _MAX_PLAIN or schema.keys() - _PLAIN.keys():
-        return isinstance(schema, bool)
-    for key, rule in schema.items():
-        kind = _PLAIN[key]
-        if not isinstance(rule, kind) or (key == "type" and rule not in _TYPES):
-            return False
-        if key in ("required", "enum") and not _are_unique_texts(rule):
-            return False
-    inner = [
-        *_members(schema.get("properties")),
-        *(schema[key] for key in ("items", "additionalProperties") if key in schema),
-    ]
-    return all(_is_plainly_sound(one, depth + 1) for one in inner)
-
-
-def _members(value: Json) -> Collection[Json]:
-    return value.values() if isinstance(value, dict) else ()
-
-
-def _are_unique_texts(value: Json) -> bool:
-    return (
-        isinstance(value, list)
-        and all(isinstance(one, str) for one in value)
-        and len(set(map(str, value))) == len(value)
-    )
 
 
 def _shapes(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], JsonObject]]:

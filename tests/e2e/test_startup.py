@@ -15,7 +15,7 @@ HEAVY = {
     *("oras", "requests", "urllib3", "yaml", "jsonschema", "jinja2", "rich", "tokenizers", "zstandard", "aiohttp"),
     *("httpx2", "anyio", "asyncio", "sqlite3", "ctypes", "multiprocessing"),
 }
-TEXTS = {"yaml", "jsonschema", "jinja2"}  # what it takes to read prompts and Kitfiles
+TEXTS = {"yaml", "jinja2"}  # what it takes to read prompts and Kitfiles; jsonschema is for what is unusual or wrong
 RUN = """\
 import sys
 from kitpack.cli import main

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from kitpack.document.fastcheck import is_json, quick_check
+from kitpack.document.fastcheck import METASCHEMA, is_json, quick_check
 from kitpack.document.schema import breaches, nearest, validate
 from kitpack.document.soundness import schema_faults
 from kitpack.oci.jsontext import Json, JsonObject
@@ -154,7 +154,7 @@ VALUES = st.recursive(
 KINDS = st.sampled_from(["string", "integer", "number", "boolean", "null", "array", "object"])
 
 
-def _schemas(**more: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+def _schemas(more: Mapping[str, st.SearchStrategy[object]]) -> st.SearchStrategy[Json]:
     return st.recursive(
         st.booleans()
         | st.fixed_dictionaries({}, optional={"type": KINDS, "enum": st.lists(SCALARS, min_size=1, max_size=3)}),
@@ -177,9 +177,14 @@ def _schemas(**more: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
     )
 
 
-SCHEMAS = _schemas()
+SCHEMAS = _schemas({})
 NAMING = _schemas(
-    **{"pattern": st.sampled_from(["^a", "b$", "^(a|b)$"]), "$ref": st.sampled_from(["#/$defs/a", "#/$defs/b", "#"])}
+    {
+        "pattern": st.sampled_from(["^a", "b$", "^(a|b)$"]),
+        "$ref": st.sampled_from(["#/$defs/a", "#/$defs/b", "#", METASCHEMA]),
+        "if": st.fixed_dictionaries({"type": KINDS}),
+        "then": SCHEMAS,
+    }
 )
 
 
@@ -208,6 +213,12 @@ def test_a_quick_yes_is_a_yes(schema: Json, value: Json, definitions: JsonObject
         ({"type": "object", "properties": {}, "additionalProperties": {"type": "number"}}, {"a": 1, "b": 1.5}),
         ({"type": "object", "properties": {"a": {"minimum": 1}, "b": {}}}, {"b": 1}),
         ({"type": "array", "items": {"$ref": "#/$defs/word"}}, ["a-b"]),
+        ({"type": ["object", "array"], "items": {"type": "string"}, "required": ["a"]}, {"a": 1}),
+        ({"type": ["object", "array"], "items": {"type": "string"}, "required": ["a"]}, ["a"]),
+        (
+            {"type": ["object", "array"], "if": {"type": "object"}, "then": {"$ref": METASCHEMA}},
+            {"properties": {"days": {"type": "integer", "minimum": 0}}},
+        ),
     ],
 )
 def test_what_is_common_is_quick(schema: Json, value: Json) -> None:
