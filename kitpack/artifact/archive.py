@@ -21,7 +21,7 @@ from kitpack.content.verify import BlockStream
 from kitpack.errors import ChangedFileError
 from kitpack.oci.digest import BLOCK
 
-__all__ = ["TarMember", "tar_opener", "tar_size"]
+__all__ = ["Tar", "TarMember", "tar_of"]
 
 RECORD = 512
 END = bytes(2 * RECORD)
@@ -65,34 +65,36 @@ class _Entry:
         return _header(self.path, self.member.size, self.member.mode & 0o777, b"0")
 
 
-def tar_size(members: Sequence[TarMember]) -> int:
-    """The length in bytes of the archive of these members.
+@dataclass(frozen=True, slots=True)
+class Tar:
+    """An archive that is nowhere: its bytes are made when they are read."""
 
-    Raises:
-        UnsafePathError: As :func:`tar_opener`.
-    """
-    return _end_of(_layout(members))
+    _entries: Sequence[_Entry]
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return _end_of(self._entries)
+
+    def open_at(self, offset: int) -> BinaryIO:
+        """Open it at any offset; see :data:`kitpack.content.target.Opener`.
+
+        Returns:
+            A stream, which raises :class:`ChangedFileError` when a file is shorter or longer than its member says.
+        """
+        if offset < 0:
+            raise ValueError(f"an offset cannot be negative: {offset}")
+        first = max(0, bisect_right(self._entries, offset, key=lambda entry: entry.start) - 1)
+        return io.BufferedReader(BlockStream(_archive(self._entries, first, offset)), BLOCK)
 
 
-def tar_opener(members: Sequence[TarMember]) -> Opener:
-    """The archive of these members, in any order, as something that can be opened at any offset.
-
-    Returns:
-        An opener. Its streams raise :class:`ChangedFileError` when a file is shorter or longer than its member says.
+def tar_of(members: Sequence[TarMember]) -> Tar:
+    """The archive of these members, in any order.
 
     Raises:
         UnsafePathError: When a path, or two of them together, could not be unpacked everywhere.
     """
-    entries = _layout(members)
-    starts = [entry.start for entry in entries]
-
-    def open_at(offset: int) -> BinaryIO:
-        if offset < 0:
-            raise ValueError(f"an offset cannot be negative: {offset}")
-        first = max(0, bisect_right(starts, offset) - 1)
-        return io.BufferedReader(BlockStream(_archive(entries, first, offset)), BLOCK)
-
-    return open_at
+    return Tar(_layout(members))
 
 
 def _layout(members: Sequence[TarMember]) -> list[_Entry]:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from kitpack.artifact.archive import TarMember, tar_opener, tar_size
+from kitpack.artifact.archive import TarMember, tar_of
 from kitpack.artifact.kitops import kitops_kitfile
 from kitpack.artifact.layers import PackedLayer
 from kitpack.artifact.plan import PlannedLayer, plan_layers
@@ -134,7 +134,8 @@ def _bytes_of(planned: PlannedLayer) -> tuple[Opener, int]:
     members = [
         TarMember(path=file.path, open_at=file.open_at, size=file.size, mode=file.mode) for file in planned.files
     ]
-    return tar_opener(members), tar_size(members)
+    tar = tar_of(members)
+    return tar.open_at, tar.size
 
 
 def _without_twins(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kitpack.artifact.archive import TarMember, tar_opener, tar_size
+from kitpack.artifact.archive import TarMember, tar_of
 from kitpack.artifact.extract import read_members
 from kitpack.content.target import opener_of
 from kitpack.errors import ChangedFileError, UnsafePathError
@@ -29,7 +29,7 @@ def _zeds(path: str, size: int, mode: int = 0o644) -> TarMember:
 
 
 def _bytes(members: list[TarMember], offset: int = 0) -> bytes:
-    with tar_opener(members)(offset) as stream:
+    with tar_of(members).open_at(offset) as stream:
         return stream.read()
 
 
@@ -73,7 +73,7 @@ GOLDEN = {
 def test_the_bytes_are_those_of_kitops(members: list[TarMember], size: int, digest: str) -> None:
     data = _bytes(members)
     assert (len(data), hashlib.sha256(data).hexdigest()) == (size, digest)
-    assert tar_size(members) == size
+    assert tar_of(members).size == size
     assert _bytes(members[::-1]) == data
 
 
@@ -86,10 +86,10 @@ def test_a_file_of_eight_gibibytes_is_never_held_nor_opened_before_its_time() ->
         return io.BytesIO(b"z" * min(size - offset, 4 << 20))
 
     members = [TarMember(path="model.gguf", open_at=open_at, size=size), _zeds("z.txt", 1)]
-    with tar_opener(members)(0) as stream:
+    with tar_of(members).open_at(0) as stream:
         head = stream.read(1536)
     assert hashlib.sha256(head).hexdigest() == "dd05afa90ae582f5f03c554c758f194554835c0e30bbdad2b4978636ea3e59a2"
-    assert tar_size(members) == 1536 + size + 512 + 512 + 1024
+    assert tar_of(members).size == 1536 + size + 512 + 512 + 1024
     opened.clear()
     tail = _bytes(members, 1536 + size - 700)
     assert opened == [size - 700]
@@ -129,23 +129,21 @@ def test_modes_are_reduced_to_permissions() -> None:
 def test_what_could_not_be_unpacked_is_not_packed(paths: list[str]) -> None:
     members = [_member(path, b"x") for path in paths]
     with pytest.raises(UnsafePathError):
-        tar_opener(members)
-    with pytest.raises(UnsafePathError):
-        tar_size(members)
+        tar_of(members)
 
 
 @pytest.mark.parametrize(("actual", "change"), [(0, "lost 1000"), (999, "lost 1 "), (1001, "grew"), (1536, "grew")])
 def test_a_file_that_changed_is_noticed(actual: int, change: str) -> None:
     members = [TarMember(path="a", open_at=opener_of(b"x" * actual), size=1000)]
-    with tar_opener(members)(0) as stream, pytest.raises(ChangedFileError, match=change):
+    with tar_of(members).open_at(0) as stream, pytest.raises(ChangedFileError, match=change):
         stream.read()
-    with tar_opener(members)(512 + 700) as stream, pytest.raises(ChangedFileError):
+    with tar_of(members).open_at(512 + 700) as stream, pytest.raises(ChangedFileError):
         stream.read()
 
 
 def test_a_file_that_was_empty_and_is_no_more_is_noticed() -> None:
     members = [TarMember(path="a", open_at=opener_of(b"x"), size=0)]
-    with tar_opener(members)(0) as stream, pytest.raises(ChangedFileError, match="grew"):
+    with tar_of(members).open_at(0) as stream, pytest.raises(ChangedFileError, match="grew"):
         stream.read()
 
 
@@ -159,7 +157,7 @@ def test_files_are_closed_with_the_stream(tmp_path: Path) -> None:
         opened[-1].seek(offset)
         return opened[-1]
 
-    opener = tar_opener([TarMember(path="a", open_at=open_at, size=3 << 20)])
+    opener = tar_of([TarMember(path="a", open_at=open_at, size=3 << 20)]).open_at
     with opener(600) as stream:
         assert stream.read(10) == b"x" * 10
         assert not opened[0].closed
@@ -168,12 +166,12 @@ def test_files_are_closed_with_the_stream(tmp_path: Path) -> None:
 
 def test_offsets_outside() -> None:
     members = [_member("a", b"x")]
-    assert _bytes(members, tar_size(members)) == b""
-    assert _bytes(members, tar_size(members) + 5000) == b""
+    assert _bytes(members, tar_of(members).size) == b""
+    assert _bytes(members, tar_of(members).size + 5000) == b""
     with pytest.raises(ValueError, match="negative"):
-        tar_opener(members)(-1)
+        tar_of(members).open_at(-1)
     with pytest.raises(ValueError, match="negative"):
-        tar_size([TarMember(path="a", open_at=opener_of(b""), size=-1)])
+        tar_of([TarMember(path="a", open_at=opener_of(b""), size=-1)])
 
 
 _NAMES = st.text(st.sampled_from("abé模 ._-"), min_size=1, max_size=6).map(lambda name: f"x{name}") | st.integers(
@@ -193,7 +191,7 @@ def test_what_is_written_is_read_again_from_any_offset(tree: dict[str, tuple[byt
         whole = _bytes(members)
     except UnsafePathError:
         return  # a file that is another's folder: not the business of this test
-    assert len(whole) == tar_size(members)
+    assert len(whole) == tar_of(members).size
     found = [(one.path, one.stream.read(), one.mode, one.is_file) for one in read_members(io.BytesIO(whole))]
     assert {path: (content, mode) for path, content, mode, is_file in found if is_file} == tree
     folders = {path.rsplit("/", depth)[0] for path in tree for depth in range(1, path.count("/") + 1)}
