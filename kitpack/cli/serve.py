@@ -70,7 +70,8 @@ def serve_command(
     from kitpack.server import require_libraries
 
     require_libraries(passwords=htpasswd is not None)
-    from kitpack.server.run import Serving, is_loopback, serve
+    from kitpack.content.registry.origin import is_loopback
+    from kitpack.server.run import Serving, serve
 
     tls = _tls(tls_cert, tls_key)
     if not is_loopback(host):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from ipaddress import ip_address
 
 from aiohttp import web
 
+from kitpack.content.registry.origin import is_loopback
 from kitpack.errors import KitpackError
 from kitpack.releases.home import Home
 from kitpack.server.access import Passwords, user_of
@@ -82,7 +82,7 @@ class ChannelRequests:
             ForbiddenError: When they may not.
         """
         if self._passwords is None:
-            if not _is_here(asked.client) or any(name in asked.headers for name in _FORWARDED):
+            if not is_loopback(asked.client) or any(name in asked.headers for name in _FORWARDED):
                 raise ForbiddenError(
                     403,
                     "without passwords, only this machine may ask about channels",
@@ -98,10 +98,3 @@ class ChannelRequests:
                 headers={"WWW-Authenticate": 'Basic realm="kitpack", charset="UTF-8"'},
             )
         return user_of(authorization)
-
-
-def _is_here(client: str) -> bool:
-    try:
-        return ip_address(client.partition("%")[0]).is_loopback
-    except ValueError:
-        return False

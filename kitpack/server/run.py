@@ -14,7 +14,6 @@ from concurrent.futures import Future
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 
 from aiohttp import web
@@ -28,7 +27,7 @@ from kitpack.server.served import Served
 from kitpack.server.threads import Threads
 from kitpack.server.uploads import MOST_SESSIONS, Uploads, remove_leftovers
 
-__all__ = ["Serving", "in_background", "is_loopback", "serve"]
+__all__ = ["Serving", "in_background", "serve"]
 
 _LOOPBACK = "127.0.0.1"
 _PATIENCE = 10.0
@@ -62,14 +61,6 @@ class Serving:
     tls: tuple[Path, Path] | None = None
     log: Callable[[str], None] | None = None
     verbose: bool = False
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def serve(wanted: Serving, ready: Callable[[str], None]) -> int:
