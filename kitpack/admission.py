@@ -43,7 +43,7 @@ def lint_gate(previous: Iterable[Prompt] = (), on_finding: OnFinding = ignore_fi
     before = tuple(previous)
 
     def gate(folder: Path, declared: Kitfile) -> None:
-        from kitpack.artifact.promptset import of_folder
+        from kitpack.artifact.inspecting.promptset import of_folder
 
         findings = of_folder(folder, declared).lint(before)
         if errors := [one for one in findings if one.severity == "error"]:

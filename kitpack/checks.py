@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitpack.artifact.bundle import Bundle
-from kitpack.artifact.interop import choose_readers, lint
+from kitpack.artifact.packing.interop import choose_readers, lint
 from kitpack.content.store.audit import Finding, Progress, audit
 from kitpack.content.store.folder import MARKER
 from kitpack.content.store.layout import Layout
@@ -31,7 +31,7 @@ from kitpack.settings import Settings
 from kitpack.verbs import is_folder, load_folder, look
 
 if TYPE_CHECKING:
-    from kitpack.artifact.installed import Installed
+    from kitpack.artifact.unpacking.installed import Installed
     from kitpack.content.store.repair import Moved
     from kitpack.prompts.lint.findings import Finding as LintFinding
     from kitpack.prompts.prompt import Prompt
@@ -137,7 +137,7 @@ def find_all(
     faults = list(_bundle_faults(Bundle(place.target, place.resolve())))
     found = [_as_finding(Issue(path=str(what), message=str(fault)), "bundle") for fault in faults]
     if not faults:
-        from kitpack.artifact.promptset import of_bundle
+        from kitpack.artifact.inspecting.promptset import of_bundle
 
         found += of_bundle(look(str(what), local=local, settings=settings)).lint(previous)
     return found
@@ -259,8 +259,8 @@ def _check_folder(
     *,
     follow_symlinks: bool,
 ) -> list[LintFinding]:
-    from kitpack.artifact.plan import plan_layers
-    from kitpack.artifact.promptset import of_folder
+    from kitpack.artifact.inspecting.promptset import of_folder
+    from kitpack.artifact.packing.plan import plan_layers
     from kitpack.kitfile.check import check_files
     from kitpack.kitfile.ignore import IgnoreRules
 
@@ -317,8 +317,8 @@ def _bundle_faults(bundle: Bundle) -> Iterator[Fault]:
 
 
 def _drift(folder: Path) -> Examined:
-    from kitpack.artifact.extras import find_extra
-    from kitpack.artifact.installed import Installed, find_drift
+    from kitpack.artifact.unpacking.extras import find_extra
+    from kitpack.artifact.unpacking.installed import Installed, find_drift
 
     installed = Installed.load(folder)
     if installed is None:

@@ -8,7 +8,7 @@
     deploying.rollback("/srv/assistant")                 # needs no network, and no registry
 
 The stable release of a channel is deployed; who gets which part of the traffic is for applications to decide
-(:mod:`kitpack.runtime.follow`). How the folder looks stands in :mod:`kitpack.artifact.deployed`.
+(:mod:`kitpack.runtime.follow`). How the folder looks stands in :mod:`kitpack.artifact.unpacking.deployed`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from kitpack.artifact.bundle import Bundle
-from kitpack.artifact.deployed import Built, ReleaseFolder, release_name
-from kitpack.artifact.deploylog import Action, Entry, go_back_to, last_change
-from kitpack.artifact.inherit import load_record
 from kitpack.artifact.select import Selection
+from kitpack.artifact.unpacking.deployed import Built, ReleaseFolder, release_name
+from kitpack.artifact.unpacking.deploylog import Action, Entry, go_back_to, last_change
+from kitpack.artifact.unpacking.inherit import load_record
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.nearest import Nearest
 from kitpack.content.registry.impatient import impatient

@@ -93,7 +93,7 @@ def makers(*, strict: bool = False) -> dict[str, Maker]:
     known: dict[tuple[Digest, Digest], tuple[PromptDiff, ...]] = {}
 
     def changed(candidate: Candidate) -> Sequence[PromptDiff]:
-        from kitpack.artifact.diff import diff_bundles
+        from kitpack.artifact.inspecting.diff import diff_bundles
 
         if candidate.live is None:
             return ()
@@ -198,7 +198,7 @@ def _lint(*, strict: bool) -> Check:
     """The prompts have no errors, and with ``--strict`` no warnings either."""
 
     def check(candidate: Candidate) -> Gate:
-        from kitpack.artifact.promptset import of_bundle
+        from kitpack.artifact.inspecting.promptset import of_bundle
 
         findings = of_bundle(_bundle(candidate.home, str(candidate.bundle.digest))).lint()
         refused = [one for one in findings if one.severity in (("error", "warning") if strict else ("error",))]
@@ -224,7 +224,7 @@ def _kitfile(bundle: Bundle) -> Kitfile | None:
     Raises:
         KitfileError: When what is declared has faults: a policy that cannot be read is not one without gates.
     """
-    from kitpack.artifact.prompts import declared_kitfile
+    from kitpack.artifact.inspecting.prompts import declared_kitfile
 
     kitfile, faults = declared_kitfile(bundle)
     if faults:
@@ -235,7 +235,7 @@ def _kitfile(bundle: Bundle) -> Kitfile | None:
 
 
 def _said(home: Home, digest: Digest) -> str:
-    from kitpack.artifact.prompts import declared_kitfile
+    from kitpack.artifact.inspecting.prompts import declared_kitfile
 
     kitfile, _ = declared_kitfile(_bundle(home, str(digest)))
     return kitfile.package.changelog.strip() if kitfile else ""

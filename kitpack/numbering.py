@@ -157,7 +157,7 @@ def version_faults(
         KitfileError, PackError: As :func:`kitpack.verbs.load_folder`.
         RegistryError: When the registry cannot be asked.
     """
-    from kitpack.artifact.prompts import declared_kitfile
+    from kitpack.artifact.inspecting.prompts import declared_kitfile
     from kitpack.prompts.lint.changelog import says_nothing
 
     settings = settings or Settings.from_env()
@@ -222,7 +222,7 @@ def _previous(reference: str, version: str, *, remote: bool, settings: Settings)
 
 
 def _breaks(before: Bundle, folder: Path, declared: Kitfile) -> Iterator[str]:
-    from kitpack.artifact.prompts import bundle_prompts, folder_prompts
+    from kitpack.artifact.inspecting.prompts import bundle_prompts, folder_prompts
     from kitpack.prompts.variables import compare_outputs, compare_variables
 
     new = {one.name: one for one in folder_prompts(folder, declared).found}

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kitpack.artifact.bundle import TEXT_LIMIT, Bundle
-from kitpack.artifact.promptsdiff import compare_prompts
+from kitpack.artifact.inspecting.promptsdiff import compare_prompts
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.nearest import Nearest
 from kitpack.content.remembering import Remembering

@@ -12,7 +12,7 @@ from kitpack.settings import Settings
 from kitpack.verbs import is_folder, look
 
 if TYPE_CHECKING:
-    from kitpack.artifact.promptset import PromptSet
+    from kitpack.artifact.inspecting.promptset import PromptSet
     from kitpack.kitfile.model import Kitfile
     from kitpack.prompts.lint.findings import Finding
 
@@ -37,7 +37,7 @@ def find_prompts(
         PackError: When there are several.
         OSError: When a folder cannot be read.
     """
-    from kitpack.artifact.promptset import of_bundle, of_folder
+    from kitpack.artifact.inspecting.promptset import of_bundle, of_folder
 
     path = Path(what)
     if is_folder(what):
@@ -79,7 +79,7 @@ def lint(
 
 
 def _of_file(path: Path) -> PromptSet:
-    from kitpack.artifact.promptset import of_file
+    from kitpack.artifact.inspecting.promptset import of_file
 
     for above in path.resolve().parents:
         try:

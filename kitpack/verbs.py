@@ -31,8 +31,8 @@ from kitpack.places import Place, find, local_place, local_store, remote_place, 
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:
-    from kitpack.artifact.pack import Store
-    from kitpack.artifact.unpack import Unpacked
+    from kitpack.artifact.packing.pack import Store
+    from kitpack.artifact.unpacking.unpack import Unpacked
     from kitpack.kitfile.model import Kitfile
     from kitpack.prompts.prompt import Prompt
 
@@ -277,7 +277,7 @@ def unpack(
         UnsafePathError, IntegrityError, NotFoundError: When the bundle is not fit to be unpacked.
     """
     from kitpack.artifact.select import Selection
-    from kitpack.artifact.unpack import unpack as unpack_bundle
+    from kitpack.artifact.unpacking.unpack import unpack as unpack_bundle
 
     settings = settings or Settings.from_env()
     bundle = look(reference, local=local, settings=settings)
@@ -367,7 +367,7 @@ def pack_into(
         KitfileError: With every fault of the Kitfile.
         PackError: When the files are not as the Kitfile says.
     """
-    from kitpack.artifact.pack import pack as pack_folder
+    from kitpack.artifact.packing.pack import pack as pack_folder
     from kitpack.content.digests import Digests
     from kitpack.content.sidebyside import cores
     from kitpack.kitfile.check import check_files

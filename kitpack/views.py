@@ -25,7 +25,7 @@ from kitpack.settings import Settings
 from kitpack.verbs import is_folder, look, pack_into
 
 if TYPE_CHECKING:
-    from kitpack.artifact.diff import BundleDiff
+    from kitpack.artifact.inspecting.diff import BundleDiff
 
 __all__ = ["diff", "inspect", "look_at_both"]
 
@@ -80,7 +80,7 @@ def diff(
         NotFoundError: When one of them is not there.
         KitfileError, PackError: When a folder is not fit to be packed.
     """
-    from kitpack.artifact.diff import diff_bundles
+    from kitpack.artifact.inspecting.diff import diff_bundles
 
     settings = settings or Settings.from_env()
     sides = look_at_both(before, after, local=local, settings=settings, on_event=on_event)
@@ -112,8 +112,8 @@ def _standing(
     like: Bundle | None = None,
 ) -> Bundle:
     """What packing a folder would make or, when it holds parts of a bundle, what is left of those."""
-    from kitpack.artifact.installed import Installed
-    from kitpack.artifact.standing import Standing, left_of
+    from kitpack.artifact.unpacking.installed import Installed
+    from kitpack.artifact.unpacking.standing import Standing, left_of
 
     if (folder / MARKER).is_file():
         raise UsageError(f"{folder} is a store of bundles", hint=f"name one of them: {LAYOUT_SCHEME}{folder}:TAG")

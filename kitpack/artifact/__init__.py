@@ -1,1 +1,1 @@
-"""A Kitfile and files to layers and a manifest, and back."""
+"""A bundle as it stands in an OCI artifact; packed, unpacked and inspected in the rooms below."""

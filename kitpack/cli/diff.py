@@ -28,9 +28,9 @@ from kitpack.settings import Settings
 
 if TYPE_CHECKING:
     from kitpack.artifact.bundle import Bundle
-    from kitpack.artifact.contentdiff import ConfigChange, DatasetChange, TextChange
-    from kitpack.artifact.diff import BundleDiff, FileChange
-    from kitpack.artifact.rowdiff import RowChange
+    from kitpack.artifact.inspecting.contentdiff import ConfigChange, DatasetChange, TextChange
+    from kitpack.artifact.inspecting.diff import BundleDiff, FileChange
+    from kitpack.artifact.inspecting.rowdiff import RowChange
     from kitpack.prompts.diff import MessageChange, PromptDiff, TokensChange
     from kitpack.prompts.variables import VariableChange
 
@@ -80,7 +80,7 @@ def diff_command(
       kitpack diff assistant:1.3.0 assistant:1.4.0
       kitpack diff assistant:1.4.0 samples/support-bot --max-growth 10
     """
-    from kitpack.artifact.diff import diff_bundles
+    from kitpack.artifact.inspecting.diff import diff_bundles
     from kitpack.views import look_at_both
 
     _check_sections(only or ())

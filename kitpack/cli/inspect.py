@@ -17,7 +17,7 @@ from kitpack.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kitpack.artifact.described import DescribedPrompt, DescribedPrompts
+    from kitpack.artifact.inspecting.described import DescribedPrompt, DescribedPrompts
 
 __all__ = ["inspect_command"]
 
@@ -40,7 +40,7 @@ def inspect_command(
       kitpack inspect assistant:1.4.0
       kitpack inspect localhost:5000/team/assistant:1.4.0 --json
     """
-    from kitpack.artifact.described import describe_prompts
+    from kitpack.artifact.inspecting.described import describe_prompts
     from kitpack.views import inspect
 
     with progress("reading", quiet=quiet or as_json) as meter:

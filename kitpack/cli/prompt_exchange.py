@@ -43,8 +43,8 @@ def prompt_import_command(
       kitpack prompt import promptfooconfig.yaml -o prompts
       kitpack prompt import release.json -o prompts --from record
     """
-    from kitpack.artifact.folderfiles import FolderFiles
-    from kitpack.artifact.newfiles import write_new
+    from kitpack.artifact.unpacking.folderfiles import FolderFiles
+    from kitpack.artifact.unpacking.newfiles import write_new
     from kitpack.prompts.exchange.kinds import import_prompts, kind_of
 
     folder, name = (source, "") if source.is_dir() else (source.parent, source.name)
@@ -96,7 +96,7 @@ def prompt_export_command(
       kitpack prompt export assistant:1.4.0 --to prompty -o out
       kitpack prompt export samples/support-bot --to promptfoo -o eval
     """
-    from kitpack.artifact.newfiles import write_new
+    from kitpack.artifact.unpacking.newfiles import write_new
     from kitpack.promptplaces import find_prompts
     from kitpack.prompts.exchange.kinds import export_prompts
 

@@ -14,7 +14,7 @@ from kitpack.cli.types import FOLDER_OR_REFERENCE, PROMPTS
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:
-    from kitpack.artifact.promptset import PromptSet
+    from kitpack.artifact.inspecting.promptset import PromptSet
     from kitpack.prompts.tokens import Count
 
 __all__ = ["prompt_lint_command", "prompt_tokens_command"]

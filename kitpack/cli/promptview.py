@@ -12,7 +12,7 @@ from kitpack.cli.types import PROMPTS
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:
-    from kitpack.artifact.promptset import PromptSet
+    from kitpack.artifact.inspecting.promptset import PromptSet
     from kitpack.prompts.prompt import Prompt
 
 __all__ = ["chosen_prompt", "prompt_list_command", "prompt_show_command"]
@@ -31,7 +31,7 @@ def prompt_list_command(what: str, *, local: bool, as_json: bool, quiet: bool, s
       kitpack prompt list samples/support-bot
       kitpack prompt list localhost:5000/team/assistant:1.4.0
     """
-    from kitpack.artifact.described import variables_of
+    from kitpack.artifact.inspecting.described import variables_of
     from kitpack.promptplaces import find_prompts
 
     prompts = find_prompts(what, local=local, settings=settings)
@@ -103,7 +103,7 @@ def chosen_prompt(prompts: PromptSet, what: str, name: str) -> Prompt:
 
 
 def _print_facts(prompt: Prompt) -> None:
-    from kitpack.artifact.described import variables_of
+    from kitpack.artifact.inspecting.described import variables_of
 
     facts = [
         ("Name", prompt.name),

@@ -164,7 +164,7 @@ class PromptRegistry:
             PromptError: With everything that :meth:`check` finds.
             FileConflictError: When other files are in their places; nothing was written.
         """
-        from kitpack.artifact.newfiles import write_new
+        from kitpack.artifact.unpacking.newfiles import write_new
 
         return write_new(Path(folder), self.files(), force=force)
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from kitpack.artifact.files import walk_files
-from kitpack.artifact.installed import Installed, InstalledFile, is_unchanged
-from kitpack.artifact.prompts import Prompts, folder_prompts, known_prompts
+from kitpack.artifact.inspecting.prompts import Prompts, folder_prompts, known_prompts
+from kitpack.artifact.packing.files import walk_files
+from kitpack.artifact.unpacking.installed import Installed, InstalledFile, is_unchanged
 from kitpack.content.store.folder import MARKER
 from kitpack.errors import NotFoundError, PackError, UnsafePathError, UsageError, VerifyError
 from kitpack.kitfile.classify import is_secret, role_of

@@ -23,7 +23,7 @@ from typing import cast
 from weakref import WeakSet
 
 from kitpack.artifact.bundle import Bundle
-from kitpack.artifact.prompts import bundle_prompts
+from kitpack.artifact.inspecting.prompts import bundle_prompts
 from kitpack.artifact.smallfiles import read_files
 from kitpack.content.copy import leased
 from kitpack.content.events import OnEvent, ignore

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from kitpack.artifact.prompts import Prompts
+from kitpack.artifact.inspecting.prompts import Prompts
 from kitpack.errors import Issue, NotFoundError, PromptError
 from kitpack.oci.jsontext import Json
 from kitpack.prompts.meter import Limits

@@ -16,11 +16,11 @@ from pathlib import Path, PurePosixPath
 
 from kitpack.artifact.bundle import Bundle
 from kitpack.artifact.dialects import Layer
-from kitpack.artifact.installed import InstalledFile, is_unchanged
 from kitpack.artifact.paths import check_tree
 from kitpack.artifact.select import Selection
-from kitpack.artifact.staging import staged_file
-from kitpack.artifact.unpack import unpack
+from kitpack.artifact.unpacking.installed import InstalledFile, is_unchanged
+from kitpack.artifact.unpacking.staging import staged_file
+from kitpack.artifact.unpacking.unpack import unpack
 from kitpack.content.copy import blaming, leased
 from kitpack.content.events import Counted, Event, OnEvent
 from kitpack.content.sidebyside import side_by_side

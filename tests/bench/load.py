@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import kitpack
-from kitpack.artifact import prompts
+from kitpack.artifact.inspecting import prompts
 from kitpack.settings import Settings
 from tests.support.packing import write_files
 from tests.support.registry import Registry, serving, settings_in

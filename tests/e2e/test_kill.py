@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kitpack.artifact.staging import staged_beside
+from kitpack.artifact.unpacking.staging import staged_beside
 from tests.support import killing
 from tests.support.bundles import noise
 from tests.support.cli import Terminal

@@ -9,7 +9,7 @@ import pytest
 
 import kitpack
 from kitpack.artifact.bundle import Bundle
-from kitpack.artifact.unpack import unpack
+from kitpack.artifact.unpacking.unpack import unpack
 from kitpack.content.memory import Memory
 from kitpack.content.target import Source, fetch_bytes, opener_of
 from kitpack.oci.descriptor import Descriptor

@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from kitpack.artifact.installed import Installed, find_drift
+from kitpack.artifact.unpacking.installed import Installed, find_drift
 from kitpack.cli import main
 from tests.support.snapshots import snapshot
 

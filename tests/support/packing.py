@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kitpack.artifact.bundle import Bundle
-from kitpack.artifact.pack import Store, pack
+from kitpack.artifact.packing.pack import Store, pack
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.memory import Memory
 from kitpack.content.target import opener_of

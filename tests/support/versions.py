@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kitpack.artifact.bundle import Bundle
-from kitpack.artifact.installed import RECORD_NAME, Installed, find_drift
-from kitpack.artifact.unpack import unpack
+from kitpack.artifact.unpacking.installed import RECORD_NAME, Installed, find_drift
+from kitpack.artifact.unpacking.unpack import unpack
 from kitpack.content.target import Source
 from kitpack.oci.mediatypes import model_layer
 from tests.support.bundles import noise

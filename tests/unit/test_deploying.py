@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import kitpack
 from kitpack import checks, deploying, releasing
-from kitpack.artifact.deployed import ReleaseFolder, release_name
-from kitpack.artifact.deploylog import Action, Entry, append_entry, go_back_to, last_change, read_entries
-from kitpack.artifact.installed import Installed
+from kitpack.artifact.unpacking.deployed import ReleaseFolder, release_name
+from kitpack.artifact.unpacking.deploylog import Action, Entry, append_entry, go_back_to, last_change, read_entries
+from kitpack.artifact.unpacking.installed import Installed
 from kitpack.content.store.locks import exclusive
 from kitpack.deploying import Deployed, deploy, rollback
 from kitpack.errors import (

@@ -108,6 +108,25 @@ def test_the_places_of_content_do_not_know_each_other(one: str, other: str) -> N
     assert not {used for uses in inside for used in uses if used.startswith(f"kitpack.content.{other}")}
 
 
+@pytest.mark.parametrize(
+    ("room", "known"),
+    [
+        ("", set[str]()),
+        ("packing", {"packing"}),
+        ("unpacking", {"unpacking"}),
+        ("inspecting", {"inspecting", "packing"}),
+    ],
+)
+def test_the_rooms_of_the_artifact_know_what_they_build_on(room: str, known: set[str]) -> None:
+    def inner(module: str) -> str:
+        return module.split(".")[2] if module.startswith("kitpack.artifact.") and module.count(".") > 2 else ""
+
+    inside = {name for name in MODULES if name.startswith("kitpack.artifact.") and inner(name) == room}
+    found = {inner(used) for name in inside for used in IMPORTS[name]} - {"", room}
+    assert inside
+    assert found <= known, found
+
+
 def test_nobody_goes_through_the_front_door_from_inside() -> None:
     through = {name for name, used in IMPORTS.items() if "kitpack" in used}
     allowed = {"kitpack", *(name for name in MODULES if name.startswith("kitpack.cli"))}

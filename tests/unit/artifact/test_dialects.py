@@ -13,7 +13,7 @@ import zstandard
 
 from kitpack.artifact.bundle import ARCHIVE_LIMIT, READABLE_ARCHIVE, TEXT_LIMIT, Bundle
 from kitpack.artifact.select import Selection
-from kitpack.artifact.unpack import unpack
+from kitpack.artifact.unpacking.unpack import unpack
 from kitpack.content.memory import Memory
 from kitpack.content.target import opener_of
 from kitpack.errors import IntegrityError, NotFoundError, UnpackError, UnsafePathError, UnsupportedError

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import pytest
 
-from kitpack.artifact.files import walk_files
+from kitpack.artifact.packing.files import walk_files
 from kitpack.content import onward
 from kitpack.content.copy import copy
 from kitpack.content.events import Counted, Event

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, assume, given, settings
 
-from kitpack.artifact.folderfiles import FolderFiles
+from kitpack.artifact.unpacking.folderfiles import FolderFiles
 from kitpack.errors import PromptError, UnsafePathError
 from kitpack.prompts.exchange.prompty import export_prompty, import_prompty
 from kitpack.prompts.prompt import Prompt
