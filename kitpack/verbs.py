@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitpack.admission import Gate, OnFinding, ignore_finding, lint_gate, open_gate
-from kitpack.artifact.bundle import Bundle
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.store.layout import Layout
 from kitpack.content.target import Source
@@ -31,6 +30,7 @@ from kitpack.places import Place, find, local_place, local_store, remote_place, 
 from kitpack.settings import Settings
 
 if TYPE_CHECKING:
+    from kitpack.artifact.bundle import Bundle
     from kitpack.artifact.packing.pack import Store
     from kitpack.artifact.unpacking.unpack import Unpacked
     from kitpack.kitfile.model import Kitfile
@@ -239,6 +239,8 @@ def look(reference: str, *, local: bool = False, settings: Settings | None = Non
     Raises:
         NotFoundError: When it is not there.
     """
+    from kitpack.artifact.bundle import Bundle
+
     settings = settings or Settings.from_env()
     place = find(reference, settings, local=local)
     descriptor = place.resolve(reading=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,6 +101,8 @@ class AuthFile:
 
     def write(self) -> None:
         """Replace the file in one step, readable by its owner alone; a link to it stays a link."""
+        import tempfile  # late: whoever only reads needs none of it
+
         target = self.path.resolve()
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         text = json.dumps(self.content, indent="\t", ensure_ascii=False) + "\n"

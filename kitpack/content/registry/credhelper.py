@@ -6,8 +6,6 @@ Protocol: https://github.com/docker/docker-credential-helpers#development
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 
 from kitpack.content.registry.failures import tidied
 from kitpack.errors import AuthError
@@ -58,6 +56,9 @@ def erase_from_helper(helper: str, server: str) -> bool:
 
 
 def _run(helper: str, verb: str, text: str) -> str | None:
+    import shutil  # late, as the next: few have a helper
+    import subprocess
+
     program = f"docker-credential-{helper}"
     path = shutil.which(program) if _NAME.fullmatch(helper) else None
     if path is None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC
 from itertools import count
-from secrets import SystemRandom
+from random import SystemRandom
 from typing import TypeVar
 
 from kitpack.errors import RegistryError
