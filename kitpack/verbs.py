@@ -14,7 +14,7 @@ Every function takes ``settings``; without them the environment decides (see :mo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -331,17 +331,24 @@ def load_folder(folder: str | PathLike[str], kitfile: str | PathLike[str] | None
         PackError: When there is none, or more than one.
         NotFoundError: When there is no such folder.
     """
-    from kitpack.kitfile.load import find_kitfile, load_kitfile
+    from kitpack.kitfile.load import MAX_SIZE, find_kitfile
+    from kitpack.kitfile.paths import read_bounded
 
     if not Path(folder).is_dir():
         raise NotFoundError(f"{folder} is not a folder")
-    if kitfile:
-        return load_kitfile(Path(kitfile))
     try:
-        found = find_kitfile(Path(folder))
+        found = Path(kitfile) if kitfile else find_kitfile(Path(folder))
     except KitpackError as error:
         raise PackError(error.message, hint=error.hint) from None
-    return load_kitfile(found)
+    return _parsed(read_bounded(found, MAX_SIZE), str(found))
+
+
+@lru_cache(maxsize=1)
+def _parsed(raw: bytes, name: str) -> Kitfile:
+    """A Kitfile; one command asks for the same several times."""
+    from kitpack.kitfile.load import parse_kitfile
+
+    return parse_kitfile(raw, name)
 
 
 def pack_into(

@@ -5,7 +5,6 @@ Every fault is reported, not only the first one, and each with its line and colu
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 from kitpack.document.faults import Faults, Kind, decoded
@@ -52,9 +51,8 @@ def load_kitfile(path: Path) -> Kitfile:
     return parse_kitfile(read_bounded(path, MAX_SIZE), str(path))
 
 
-@lru_cache(maxsize=2)
 def parse_kitfile(raw: bytes, name: str) -> Kitfile:
-    """Read a Kitfile, but for the one that was read last: a command asks for the same several times.
+    """Read a Kitfile.
 
     Args:
         raw: Its exact bytes; the result keeps them.
