@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from kitpack.errors import IntegrityError, KitpackError
 from kitpack.kitfile.classify import is_weight
 from kitpack.kitfile.load import find_kitfile, load_kitfile
 from kitpack.kitfile.model import Kitfile
-from kitpack.kitfile.paths import read_bounded
+from kitpack.kitfile.paths import owner_of, read_bounded
 from kitpack.oci.descriptor import Descriptor
 
 __all__ = ["ModelFile", "Opened", "bundle_files", "declared_kitfile", "folder_files"]
@@ -98,11 +98,13 @@ def folder_files(folder: Path, kitfile: Kitfile | None) -> Iterator[ModelFile]:
         OSError: When the folder cannot be read.
     """
     root = folder.resolve()
+    roles = None if kitfile is None else {entry.path: entry.role for entry in reversed(kitfile.entries)}
     for path in sorted(_walk(root)):
-        role = _role_of(path, kitfile)
-        name = PurePosixPath(path).name
+        role = _role_of(path, roles)
+        name = path.rpartition("/")[2]
         gguf = name.lower().endswith(".gguf")
-        if role is not None and (gguf or name in _TOLD or role == "model"):
+        may_tell = gguf or name in _TOLD or role == "model"
+        if may_tell and role is not None and _is_inside(root / path, root):
             yield ModelFile(
                 path=path,
                 role=role,
@@ -165,17 +167,16 @@ def _read_layer(source: Source, layer: Layer, name: str, limit: int) -> bytes | 
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """Every ordinary file below a folder that is no hidden one; of very many, the first ones."""
+    """Every path below a folder but those in hidden folders; of very many, the first ones."""
     left = _MOST_ENTRIES
     for parent, folders, names in os.walk(root):
         folders[:] = sorted(one for one in folders if not one.startswith("."))
+        above = f"{Path(parent).relative_to(root).as_posix()}/".removeprefix("./")
         for name in sorted(names):
             left -= 1
-            location = Path(parent, name)
             if left < 0:
                 return
-            if _is_inside(location, root):
-                yield location.relative_to(root).as_posix()
+            yield above + name
 
 
 def _is_inside(location: Path, root: Path) -> bool:
@@ -185,13 +186,12 @@ def _is_inside(location: Path, root: Path) -> bool:
         return False
 
 
-def _role_of(path: str, kitfile: Kitfile | None) -> str | None:
+def _role_of(path: str, roles: Mapping[str, str] | None) -> str | None:
     """The role by the longest path that covers a file; None when the file is not packed."""
-    if kitfile is None:
+    if roles is None:
         return "model" if is_weight(path, b"") else ""
-    above = {path, ".", *map(str, PurePosixPath(path).parents)}
-    covering = [entry for entry in kitfile.entries if entry.path in above]
-    return max(covering, key=lambda entry: len(entry.path) if entry.path != "." else 0).role if covering else None
+    owner = owner_of(path, roles)
+    return None if owner is None else roles[owner]
 
 
 def _begins_as_gguf(location: Path) -> bool:
