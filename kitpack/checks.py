@@ -28,7 +28,7 @@ from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import LAYOUT_SCHEME, is_path
 from kitpack.places import Place, find, store_of
 from kitpack.settings import Settings
-from kitpack.verbs import is_folder, load_folder, look
+from kitpack.verbs import is_folder, look
 
 if TYPE_CHECKING:
     from kitpack.artifact.unpacking.installed import Installed
@@ -263,6 +263,7 @@ def _check_folder(
     from kitpack.artifact.packing.plan import plan_layers
     from kitpack.kitfile.check import check_files
     from kitpack.kitfile.ignore import IgnoreRules
+    from kitpack.kitfile.load import load_folder
 
     try:
         declared = load_folder(folder, kitfile)

@@ -20,7 +20,6 @@ from kitpack.places import find_home, local_store
 from kitpack.releases.home import Home
 from kitpack.releases.numbers import Bump, asks_for_major, highest_version, next_calver, next_version
 from kitpack.settings import Settings
-from kitpack.verbs import load_folder
 
 if TYPE_CHECKING:
     from kitpack.artifact.bundle import Bundle
@@ -50,9 +49,9 @@ def own_name(folder: str | PathLike[str], kitfile: str | PathLike[str] | None = 
     """What a Kitfile calls its bundle: ``NAME:VERSION``; empty when it does not say, or cannot be used as a reference.
 
     Raises:
-        KitfileError, PackError: As :func:`kitpack.verbs.load_folder`.
+        KitfileError, PackError: As :func:`kitpack.kitfile.load.load_folder`.
     """
-    package = load_folder(folder, kitfile).package
+    package = _declared(folder, kitfile).package
     found = f"{package.name}:{package.version}"
     try:
         Reference.parse(found)
@@ -84,11 +83,11 @@ def choose_version(
 
     Raises:
         UsageError: When the name is none, or has a tag already.
-        KitfileError, PackError: As :func:`kitpack.verbs.load_folder`.
+        KitfileError, PackError: As :func:`kitpack.kitfile.load.load_folder`.
         RegistryError: When the registry cannot be asked: a number that is taken there must not be chosen.
     """
     settings = settings or Settings.from_env()
-    declared = load_folder(folder, kitfile)
+    declared = _declared(folder, kitfile)
     name = name or declared.package.name
     if not name or _selector(name):
         found = f"{name} has a tag already" if name else "the Kitfile has no package.name"
@@ -154,14 +153,14 @@ def version_faults(
         settings: The surroundings.
 
     Raises:
-        KitfileError, PackError: As :func:`kitpack.verbs.load_folder`.
+        KitfileError, PackError: As :func:`kitpack.kitfile.load.load_folder`.
         RegistryError: When the registry cannot be asked.
     """
     from kitpack.artifact.inspecting.prompts import declared_kitfile
     from kitpack.prompts.lint.changelog import says_nothing
 
     settings = settings or Settings.from_env()
-    declared = load_folder(folder, kitfile)
+    declared = _declared(folder, kitfile)
     version = version or declared.package.version
     found = _previous(reference, version, remote=remote, settings=settings)
     if found is None:
@@ -187,6 +186,12 @@ def refuse_version(faults: list[str]) -> None:
     """
     if faults:
         raise PackError("; ".join(faults), hint="say why in package.changelog, or choose the number with --bump major")
+
+
+def _declared(folder: str | PathLike[str], kitfile: str | PathLike[str] | None) -> Kitfile:
+    from kitpack.kitfile.load import load_folder  # late: it reads YAML
+
+    return load_folder(folder, kitfile)
 
 
 def _selector(name: str) -> str:

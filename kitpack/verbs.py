@@ -14,7 +14,7 @@ Every function takes ``settings``; without them the environment decides (see :mo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache, partial
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from kitpack.admission import Gate, OnFinding, ignore_finding, lint_gate, open_g
 from kitpack.content.events import OnEvent, ignore
 from kitpack.content.store.layout import Layout
 from kitpack.content.target import Source
-from kitpack.errors import KitfileError, KitpackError, NotFoundError, PackError, UnsafePathError, UsageError
+from kitpack.errors import KitfileError, NotFoundError, PackError, UnsafePathError, UsageError
 from kitpack.oci.descriptor import Descriptor
 from kitpack.oci.reference import LAYOUT_SCHEME, Reference
 from kitpack.places import Place, find, local_place, local_store, remote_place, target_place
@@ -33,10 +33,9 @@ if TYPE_CHECKING:
     from kitpack.artifact.bundle import Bundle
     from kitpack.artifact.packing.pack import Store
     from kitpack.artifact.unpacking.unpack import Unpacked
-    from kitpack.kitfile.model import Kitfile
     from kitpack.prompts.prompt import Prompt
 
-__all__ = ["copy", "is_folder", "load_folder", "look", "pack", "pack_into", "pull", "push", "unpack"]
+__all__ = ["copy", "is_folder", "look", "pack", "pack_into", "pull", "push", "unpack"]
 
 
 def pack(  # noqa: PLR0913 - one more listener
@@ -323,34 +322,6 @@ def is_folder(what: str | PathLike[str]) -> bool:
     return not text.startswith(LAYOUT_SCHEME) and Path(text).is_dir()
 
 
-def load_folder(folder: str | PathLike[str], kitfile: str | PathLike[str] | None = None) -> Kitfile:
-    """Read the Kitfile of a folder.
-
-    Raises:
-        KitfileError: With every fault.
-        PackError: When there is none, or more than one.
-        NotFoundError: When there is no such folder.
-    """
-    from kitpack.kitfile.load import MAX_SIZE, find_kitfile
-    from kitpack.kitfile.paths import read_bounded
-
-    if not Path(folder).is_dir():
-        raise NotFoundError(f"{folder} is not a folder")
-    try:
-        found = Path(kitfile) if kitfile else find_kitfile(Path(folder))
-    except KitpackError as error:
-        raise PackError(error.message, hint=error.hint) from None
-    return _parsed(read_bounded(found, MAX_SIZE), str(found))
-
-
-@lru_cache(maxsize=1)
-def _parsed(raw: bytes, name: str) -> Kitfile:
-    """A Kitfile; one command asks for the same several times."""
-    from kitpack.kitfile.load import parse_kitfile
-
-    return parse_kitfile(raw, name)
-
-
 def pack_into(
     store: Store,
     folder: str | PathLike[str],
@@ -381,6 +352,7 @@ def pack_into(
     from kitpack.content.sidebyside import cores
     from kitpack.kitfile.check import check_files
     from kitpack.kitfile.ignore import IgnoreRules
+    from kitpack.kitfile.load import load_folder
 
     declared, rules = load_folder(folder, kitfile), IgnoreRules.load(Path(folder))
     if issues := check_files(declared, Path(folder), rules, follow_symlinks=follow_symlinks):

@@ -5,19 +5,21 @@ Every fault is reported, not only the first one, and each with its line and colu
 
 from __future__ import annotations
 
+from functools import lru_cache
+from os import PathLike
 from pathlib import Path
 
 from kitpack.document.faults import Faults, Kind, decoded
 from kitpack.document.schema import validate
 from kitpack.document.tree import locate, to_json
 from kitpack.document.yamltext import read_yaml
-from kitpack.errors import KitfileError, KitpackError
+from kitpack.errors import KitfileError, KitpackError, NotFoundError, PackError
 from kitpack.kitfile.build import build, path_issues
 from kitpack.kitfile.model import KITFILE_NAMES, Kitfile
 from kitpack.kitfile.paths import read_bounded
 from kitpack.kitfile.schema import NOT_PACKED, definition, kitfile_schema, plainly_fits
 
-__all__ = ["MAX_SIZE", "find_kitfile", "load_kitfile", "parse_kitfile"]
+__all__ = ["MAX_SIZE", "find_kitfile", "load_folder", "load_kitfile", "parse_kitfile"]
 
 MAX_SIZE = 1 << 20
 """Bytes above which a file is not a Kitfile, and is not read."""
@@ -49,6 +51,29 @@ def load_kitfile(path: Path) -> Kitfile:
         OSError: When it cannot be read.
     """
     return parse_kitfile(read_bounded(path, MAX_SIZE), str(path))
+
+
+def load_folder(folder: str | PathLike[str], kitfile: str | PathLike[str] | None = None) -> Kitfile:
+    """Read the Kitfile of a folder.
+
+    Raises:
+        KitfileError: With every fault.
+        PackError: When there is none, or more than one.
+        NotFoundError: When there is no such folder.
+    """
+    if not Path(folder).is_dir():
+        raise NotFoundError(f"{folder} is not a folder")
+    try:
+        found = Path(kitfile) if kitfile else find_kitfile(Path(folder))
+    except KitpackError as error:
+        raise PackError(error.message, hint=error.hint) from None
+    return _parsed(read_bounded(found, MAX_SIZE), str(found))
+
+
+@lru_cache(maxsize=1)
+def _parsed(raw: bytes, name: str) -> Kitfile:
+    """A Kitfile; one command asks for the same several times."""
+    return parse_kitfile(raw, name)
 
 
 def parse_kitfile(raw: bytes, name: str) -> Kitfile:
