@@ -220,11 +220,11 @@ def _are_unique_texts(value: Json) -> bool:
 
 
 _PLAIN: dict[str, Check] = {
-    **dict.fromkeys(("title", "description"), lambda rule: isinstance(rule, str)),
+    **dict.fromkeys(("title", "description"), _TYPES["string"]),
     **dict.fromkeys(("required", "enum"), _are_unique_texts),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _TYPES["number"]),
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), _is_count),
-    **dict.fromkeys(("x-kitpack-untrusted", "x-kitpack-sensitive"), lambda rule: isinstance(rule, bool)),
+    **dict.fromkeys(("x-kitpack-untrusted", "x-kitpack-sensitive"), _TYPES["boolean"]),
     "type": lambda rule: isinstance(rule, str) and rule in _TYPES,
     "properties": lambda rule: isinstance(rule, dict),
     "items": lambda rule: isinstance(rule, dict),

@@ -105,9 +105,7 @@ def read_said(text: str, shape: JsonObject, faults: Faults, *, closed: bool = Tr
 def _fits(data: Json, shape: JsonObject) -> bool:
     """Whether it plainly does, as nearly all front matter; the full check takes a hundred times as long."""
     if id(shape) not in _QUICK:
-        _QUICK[id(shape)] = quick_check(
-            shape, object_of(shape.get("$defs"))
-        )  # the few shapes there are live as long as their modules
+        _QUICK[id(shape)] = quick_check(shape)  # the few shapes there are live as long as their modules
     check = _QUICK[id(shape)]
     return bool(check and check(data))
 

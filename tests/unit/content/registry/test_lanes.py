@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from kitpack.content.registry.download import open_download
 from kitpack.content.registry.lanes import MOST, PART, Lanes, Parts
 from kitpack.content.registry.repository import Repository
-from kitpack.content.registry.transport import Transport
 from kitpack.content.target import verified_blocks
 from kitpack.errors import KitpackError
 from kitpack.oci.descriptor import Descriptor
 from tests.support.bundles import noise
-from tests.support.registry import Registry, Reply, Seen, serving, settings_in
+from tests.support.registry import Registry, Reply, Seen, serving
 
 DATA = noise(1 << 20) * 90
 BLOB = Descriptor.of_bytes("application/octet-stream", DATA)
@@ -29,14 +27,6 @@ def registry() -> Iterator[Registry]:
     with serving(Registry()) as running:
         running.add_blob(DATA)
         yield running
-
-
-@pytest.fixture
-def repository(registry: Registry, tmp_path: Path) -> Iterator[Repository]:
-    settings = settings_in(tmp_path)
-    transport = Transport(registry.address, settings, sleep=lambda seconds: None)
-    with Repository(registry.address, "team/bot", settings, transport=transport) as made:
-        yield made
 
 
 def clock(step: float) -> Callable[[], float]:

@@ -10,7 +10,6 @@ import pytest
 
 from kitpack.content.registry.referrers import MAX_REFERRERS, entry_of, fallback_tag, with_entry
 from kitpack.content.registry.repository import Repository
-from kitpack.content.registry.transport import Transport
 from kitpack.content.target import opener_of
 from kitpack.errors import InvalidManifestError, RegistryError
 from kitpack.oci.descriptor import Descriptor
@@ -39,14 +38,6 @@ def push(repository: Repository, *manifests: Manifest) -> None:
 def registry() -> Iterator[Registry]:
     with serving(Registry()) as running:
         yield running
-
-
-@pytest.fixture
-def repository(registry: Registry, tmp_path: Path) -> Iterator[Repository]:
-    settings = settings_in(tmp_path)
-    transport = Transport(registry.address, settings, sleep=lambda seconds: None)
-    with Repository(registry.address, "team/bot", settings, transport=transport) as made:
-        yield made
 
 
 def listed(registry: Registry) -> list[dict[str, object]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from kitpack.content.registry.repository import Repository
-from kitpack.content.registry.transport import Transport
 from kitpack.content.target import (
     Deletes,
     ListsReferrers,
@@ -47,14 +46,6 @@ OTHER = "sha256:" + "a" * 64
 def registry() -> Iterator[Registry]:
     with serving(Registry(native_referrers=True)) as running:
         yield running
-
-
-@pytest.fixture
-def repository(registry: Registry, tmp_path: Path) -> Iterator[Repository]:
-    settings = settings_in(tmp_path)
-    transport = Transport(registry.address, settings, sleep=lambda seconds: None)
-    with Repository(registry.address, "team/bot", settings, transport=transport) as made:
-        yield made
 
 
 def push(target: Target, manifest: Manifest) -> None:
